@@ -1,0 +1,277 @@
+"""The ``fraud`` command. Progress bars and printing live here and nowhere else."""
+
+import errno
+import os
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from fraud import __version__
+from fraud.errors import FraudError, UsageError
+
+app = typer.Typer(
+    name="fraud",
+    help="Finds medical-insurance fraud suspicions (医保基金疑点) in claims data.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+Progress = Callable[[str, int, int], None]
+
+ConfigOption = Annotated[
+    Path | None, typer.Option("--config", help="Settings file; fraud.toml here is used when it exists.")
+]
+OutOption = Annotated[Path, typer.Option("--out", help="Folder that holds the run folders.")]
+
+
+def _settings(config: Path | None) -> Any:
+    from fraud.settings import load_settings
+
+    default = Path("fraud.toml")
+    return load_settings(config or (default if default.exists() else None))
+
+
+@contextmanager
+def _bars() -> Iterator[Progress]:
+    """Progress bars on standard error, one per stage; plain lines where it is not a terminal."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import Progress as Bars
+
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description:<42}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Bars(*columns, console=console, disable=not console.is_terminal) as bars:
+        tasks: dict[str, Any] = {}
+
+        def report(stage: str, done: int, total: int) -> None:
+            if stage not in tasks:
+                tasks[stage] = bars.add_task(stage, total=total)
+                if not console.is_terminal:
+                    console.print(stage, highlight=False)
+            bars.update(tasks[stage], completed=done, total=total)
+
+        yield report
+
+
+def _table(title: str, columns: list[str], rows: list[list[str]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left", show_lines=False)
+    for name in columns:
+        table.add_column(name, overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    Console(width=None if sys.stdout.isatty() else 160).print(table)
+
+
+@app.callback(invoke_without_command=True)
+def _version(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and leave.")] = False,
+) -> None:
+    if version:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.command()
+def demo(
+    folder: Annotated[Path, typer.Option("--folder", help="Where the city is generated.")] = Path(
+        "data/synthetic/demo"
+    ),
+    out: OutOption = Path("runs"),
+    patients: Annotated[int, typer.Option("--patients", min=200, help="Insured people.")] = 6000,
+    months: Annotated[int, typer.Option("--months", min=6, help="Months of claims.")] = 15,
+    seed: Annotated[int, typer.Option("--seed", help="Seed of the city.")] = 42,
+    config: ConfigOption = None,
+) -> None:
+    """Generate a city, train, score its last month and print the list: the main job."""
+    from fraud import pipeline
+
+    settings = _settings(config)
+    with _bars() as progress:
+        _, run = pipeline.demo(folder, out, patients, months, seed, settings, progress)
+    _show_run(run)
+
+
+@app.command()
+def synth(
+    out: Annotated[Path, typer.Argument(help="Dataset folder to write.")],
+    patients: Annotated[int, typer.Option("--patients", min=200, help="Insured people.")] = 6000,
+    months: Annotated[int, typer.Option("--months", min=1, help="Months of claims.")] = 15,
+    seed: Annotated[int, typer.Option("--seed", help="Seed; the same seed gives the same bytes.")] = 42,
+    camouflage: Annotated[
+        float, typer.Option("--camouflage", min=0, max=1, help="How well schemes hide: 0 not, 1 very.")
+    ] = 0.4,
+    start: Annotated[str, typer.Option("--start", help="First month, YYYY-MM.")] = "2025-04",
+) -> None:
+    """Generate a synthetic city: claims, lines, people, audits, and the truth beside them."""
+    from fraud.synthetic import generate
+
+    with _bars() as progress:
+        generate(
+            out,
+            patients=patients,
+            months=months,
+            seed=seed,
+            camouflage=camouflage,
+            start=_month(start),
+            progress=progress,
+        )
+    typer.echo(f"{out}")
+
+
+@app.command()
+def ingest(
+    source: Annotated[str, typer.Argument(help="Folder, file or SQLAlchemy URL.")],
+    out: Annotated[Path, typer.Argument(help="Dataset folder to write.")],
+    profile: Annotated[
+        str, typer.Option("--profile", help="canonical, nhsa, kc2x, medicare_inpatient, or a TOML file.")
+    ] = "canonical",
+    config: ConfigOption = None,
+) -> None:
+    """Turn any layout into a dataset folder, with its quality report."""
+    from fraud.ingest import ingest as run
+
+    with _bars() as progress:
+        report = run(source, out, profile=profile, settings=_settings(config), progress=progress)
+    _show_gate(report, out / "quality.html")
+
+
+@app.command()
+def check(
+    dataset: Annotated[Path, typer.Argument(help="Dataset folder.")],
+    month: Annotated[str | None, typer.Option("--month", help="Month about to be scored, YYYY-MM.")] = None,
+    report: Annotated[Path | None, typer.Option("--report", help="Folder for quality.json and .html.")] = None,
+    config: ConfigOption = None,
+) -> None:
+    """Quality report alone; exit code 3 where the gate fails."""
+    from fraud.ingest import check as run
+    from fraud.schema import month_number
+
+    with _bars() as progress:
+        number = month_number(_month(month)) if month else None
+        quality = run(dataset, _settings(config), progress, month=number)
+    if report:
+        quality.write(report)
+    _show_gate(quality, report / "quality.html" if report else None)
+
+
+@app.command()
+def train(
+    dataset: Annotated[Path, typer.Argument(help="Dataset folder.")],
+    until: Annotated[str, typer.Option("--until", help="Last month whose decisions are known, YYYY-MM.")],
+    experiment: Annotated[
+        Path | None, typer.Option("--experiment", help="Experiment file; defaults when left out.")
+    ] = None,
+    promote: Annotated[
+        bool, typer.Option("--promote/--challenger", help="Make the model champion, or only keep it.")
+    ] = True,
+    config: ConfigOption = None,
+) -> None:
+    """Train on what was known at the end of a month; tracked in MLflow."""
+    from fraud import pipeline
+    from fraud.settings import load_experiment
+
+    with _bars() as progress:
+        trained = pipeline.train(
+            dataset, _month(until), load_experiment(experiment), _settings(config), progress, promote=promote
+        )
+    for line in trained.summary_lines():
+        typer.echo(line)
+
+
+@app.command()
+def score(
+    dataset: Annotated[Path, typer.Argument(help="Dataset folder.")],
+    month: Annotated[str, typer.Option("--month", help="Month to score, YYYY-MM.")],
+    model: Annotated[str, typer.Option("--model", help="Alias or version of the model.")] = "champion",
+    out: OutOption = Path("runs"),
+    allow: Annotated[
+        list[str] | None,
+        typer.Option("--allow", help="Score although this check of the gate fails (repeat for more)."),
+    ] = None,
+    config: ConfigOption = None,
+) -> None:
+    """Score a month: ranked suspicions with reasons, in OUT/MONTH."""
+    from fraud import pipeline
+
+    with _bars() as progress:
+        run = pipeline.score(
+            dataset, _month(month), out, _settings(config), progress, model=model, allow=tuple(allow or ())
+        )
+    _show_run(run)
+
+
+def _month(text: str) -> str:
+    import re
+
+    if not re.fullmatch(r"\d{4}-(0[1-9]|1[0-2])", text):
+        raise UsageError(f"{text!r} is not a month; write YYYY-MM, for example 2026-07.")
+    return text
+
+
+def _show_gate(report: Any, page: Path | None) -> None:
+    for check in report.gate:
+        mark = "ok  " if check["passed"] else "FAIL"
+        typer.echo(f"{mark} {check['name']}: {check['message']}")
+    if page is not None:
+        typer.echo(f"Quality report: {page}")
+    if not report.passed:
+        raise typer.Exit(3)
+
+
+def _show_run(run: Any) -> None:
+    rows = [
+        [
+            str(row["rank"]),
+            row["subject_kind"],
+            row["subject_id"],
+            f"{row['score']:.2f}",
+            f"{row['amount_at_risk']:,.0f}",
+            f"{row['expected_recovery']:,.0f}",
+            row["reasons"][0]["sentence_zh"] if len(row["reasons"]) else "",
+        ]
+        for row in run.top(10)
+    ]
+    columns = ["#", "kind", "subject", "score", "at risk", "expected", "reason"]
+    _table(f"疑点清单 suspicions {run.month} — {run.listed} listed", columns, rows)
+    typer.echo(f"Report: {run.folder / 'report.html'}")
+    typer.echo(f"Excel:  {run.folder / 'suspicions.xlsx'}")
+
+
+def main() -> None:
+    """Run the command; every known error becomes one message and its exit code.
+
+    An unknown error prints its type and place but not its text, which could hold a patient's value;
+    the environment variable ``FRAUD_DEBUG`` shows it whole.
+    """
+    try:
+        app()
+    except FraudError as error:
+        for problem in error.problems:
+            typer.echo(f"error: {problem}", err=True)
+        sys.exit(error.exit_code)
+    except OSError as error:
+        if os.environ.get("FRAUD_DEBUG"):
+            raise
+        full = error.errno == errno.ENOSPC
+        what = "the disk is full; free space and run again, nothing half-written was kept" if full else error.strerror
+        typer.echo(f"error: {error.filename or 'output'}: {what}.", err=True)
+        sys.exit(5)
+    except Exception as error:
+        if os.environ.get("FRAUD_DEBUG"):
+            raise
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        typer.echo(
+            f"error: internal: {type(error).__name__} in {Path(place.filename).name}:{place.lineno}. "
+            "Set FRAUD_DEBUG=1 to see it whole (it may show patient data).",
+            err=True,
+        )
+        sys.exit(5)
