@@ -1,0 +1,113 @@
+"""Datasets and feature tables as the frames that detectors take."""
+
+import tomllib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pandas as pd
+import pyarrow.parquet as pq
+
+from fraud.engines import Engine, open_engine
+from fraud.errors import DataError
+from fraud.ingest import canonical_dataset
+from fraud.schema import ENTITIES, month_text, relation
+from fraud.settings import Settings
+
+KINDS = ("claim", *ENTITIES)
+
+
+@contextmanager
+def opened(dataset: Path, settings: Settings, beside: Path) -> Iterator[tuple[Engine, Path]]:
+    """Engine with a dataset registered, its files in a temporary folder in `beside`.
+
+    Yields
+    ------
+    Engine
+        The engine, closed and cleaned up afterwards.
+    Path
+        The canonical dataset: `dataset` itself, or its ingested copy where it held CSV.
+    """
+    if not dataset.is_dir():
+        raise DataError(f"{dataset}: no such dataset folder. Write one with fraud ingest or fraud synth.")
+    beside.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(prefix=".work-", dir=beside) as name:
+        work = Path(name)
+        canonical = canonical_dataset(dataset, work / "dataset", settings)
+        with open_engine(settings.engine, work) as engine:
+            engine.open_dataset(canonical)
+            yield engine, canonical
+
+
+def dataset_name(dataset: Path) -> str:
+    """Name in ``dataset.toml``, which keeps the models of different datasets apart; else ``fraud``."""
+    description = dataset / "dataset.toml"
+    if not description.exists():
+        return "fraud"
+    data = tomllib.loads(description.read_text(encoding="utf-8"))
+    return str(data.get("name") or data.get("dataset", {}).get("name") or "fraud")
+
+
+def months_with_claims(engine: Engine) -> list[int]:
+    """Month numbers that hold at least one claim, ascending."""
+    claims = relation("claims")
+    months = engine.to_arrow(claims.select("month").distinct().order_by("month"), "months")
+    return [m for m in months["month"].to_pylist() if m is not None]
+
+
+def require_month(engine: Engine, dataset: Path, month: int) -> list[int]:
+    """Months with claims, having checked that `month` is one of them.
+
+    Raises
+    ------
+    DataError
+        The month holds no claim.
+    """
+    present = months_with_claims(engine)
+    if month not in present:
+        span = f"{month_text(present[0])} to {month_text(present[-1])}" if present else "no month at all"
+        raise DataError(f"{dataset}: no claims were settled in {month_text(month)}; the dataset holds {span}.")
+    return present
+
+
+def labels(engine: Engine, kind: str, known_until: int) -> pd.DataFrame:
+    """Decisions about subjects of one kind that were known when month `known_until` ended.
+
+    The latest decision about a subject counts (an appeal may reverse the first).
+
+    Returns
+    -------
+    pandas.DataFrame
+        subject_id, label (1 confirmed, 0 cleared), random (audited at random), scheme, decided_at;
+        one row per subject, sorted by it.
+    """
+    audits = relation("audits")
+    end = datetime((known_until + 1) // 12, (known_until + 1) % 12 + 1, 1)
+    known = audits.filter(audits.subject_kind == kind, audits.decided_at < end)
+    columns = known.select("subject_id", "outcome", "scheme", "reason", "decided_at")
+    frame = engine.to_arrow(columns, f"labels_{kind}").to_pandas()
+    frame = frame.sort_values(["subject_id", "decided_at", "outcome"]).drop_duplicates("subject_id", keep="last")
+    return pd.DataFrame(
+        {
+            "subject_id": frame["subject_id"],
+            "label": (frame["outcome"] == "confirmed").astype("int8"),
+            "random": frame["reason"] == "random",
+            "scheme": frame["scheme"],
+            "decided_at": frame["decided_at"].astype("datetime64[us]"),
+        }
+    ).reset_index(drop=True)
+
+
+def read_frame(path: Path, months: Sequence[int] | None = None) -> pd.DataFrame:
+    """Feature table as a frame sorted by month and subject, of all months or of `months`."""
+    filters = None if months is None else [("month", "in", list(months))]
+    frame = pq.read_table(path, filters=filters).to_pandas()
+    subject = next(c for c in frame.columns if c.endswith("_id"))
+    return frame.sort_values(["month", subject], kind="stable").reset_index(drop=True)
+
+
+def subject_column(kind: str) -> str:
+    """Id column of a subject kind in its feature table."""
+    return f"{kind}_id"

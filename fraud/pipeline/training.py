@@ -1,0 +1,128 @@
+"""Train: dataset and decisions known at the end of a month → registered model."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from fraud.detectors.scorer import Scorer
+from fraud.engines import Engine
+from fraud.features.build import FeatureTables, build
+from fraud.pipeline.frames import KINDS, dataset_name, labels, months_with_claims, opened, read_frame
+from fraud.errors import DataError
+from fraud.schema import month_number, month_text
+from fraud.settings import Experiment, Settings
+
+Progress = Any
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a training run made."""
+
+    name: str
+    version: str
+    run_id: str
+    until: str
+    champion: bool
+    scorers: dict[str, Scorer] = field(repr=False)
+    skipped: dict[str, str] = field(default_factory=dict)
+
+    def summary_lines(self) -> list[str]:
+        """What a person reads after training."""
+        lines = [f"model {self.name} version {self.version}{' (champion)' if self.champion else ''}"]
+        for kind, scorer in self.scorers.items():
+            lines += [f"{kind}: {said}" for said in scorer.summary.get("messages", [])]
+        if self.skipped:
+            lines.append(f"{len(self.skipped)} features skipped for want of columns (listed in the model card)")
+        return lines
+
+
+def train(
+    dataset: Path,
+    until: str,
+    experiment: Experiment,
+    settings: Settings,
+    progress: Progress = None,
+    *,
+    promote: bool = True,
+) -> Trained:
+    """Train every scorer of a model on what was known at the end of `until`, and register it.
+
+    Parameters
+    ----------
+    dataset : Path
+        Dataset folder.
+    until : str
+        Last month, ``YYYY-MM``; later claims and decisions are not looked at.
+    experiment : Experiment
+        Target, windows, detectors.
+    promote : bool
+        Whether the new model becomes champion.
+
+    Raises
+    ------
+    DataError
+        The dataset is unusable or has no claims up to `until`.
+    """
+    from fraud import tracking
+
+    models = Path(settings.tracking.models)
+    with opened(dataset, settings, models) as (engine, _):
+        tables, months = build_training(engine, dataset, until, experiment, progress)
+        scorers = fit_scorers(engine, tables, months, experiment, settings, progress)
+        name = dataset_name(dataset)
+        run_id, version = tracking.log_training(
+            scorers,
+            name=name,
+            until=until,
+            experiment=experiment,
+            settings=settings,
+            skipped=tables.skipped,
+            promote=promote,
+        )
+    return Trained(name, version, run_id, until, promote, scorers, tables.skipped)
+
+
+def build_training(
+    engine: Engine, dataset: Path, until: str, experiment: Experiment, progress: Progress = None
+) -> tuple[FeatureTables, list[int]]:
+    """Feature tables of the training months."""
+    last = month_number(until) - experiment.maturity_months
+    months = [m for m in months_with_claims(engine) if last - experiment.train_months < m <= last]
+    if not months:
+        raise DataError(
+            f"{dataset}: no claims were settled in the {experiment.train_months} months up to {month_text(last)}."
+        )
+    return build(engine, months, KINDS, experiment.window_months, progress), months
+
+
+def fit_scorers(
+    engine: Engine,
+    tables: FeatureTables,
+    months: list[int],
+    experiment: Experiment,
+    settings: Settings,
+    progress: Progress = None,
+    kinds: Sequence[str] = KINDS,
+) -> dict[str, Scorer]:
+    """One scorer per kind of subject: the experiment's target first, the others beside it."""
+    known_until = months[-1] + experiment.maturity_months
+    kinds = sorted(kinds, key=lambda kind: (kind != experiment.target, KINDS.index(kind)))
+    scorers = {}
+    for done, kind in enumerate(kinds):
+        if progress:
+            progress("训练 train", done, len(kinds))
+        frame = read_frame(tables.paths[kind], months)
+        if frame.empty:
+            continue
+        scorers[kind] = Scorer.fit(
+            frame,
+            labels(engine, kind, known_until),
+            experiment.model_copy(update={"target": kind}),
+            features=tables.columns[kind],
+            threads=settings.engine.threads,
+        )
+    if progress:
+        progress("训练 train", len(kinds), len(kinds))
+    return scorers
