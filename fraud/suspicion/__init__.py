@@ -1,0 +1,26 @@
+"""Scored claims → the ranked suspicion list: one story is one suspicion, best first.
+
+`roll_up` decides which subject tells each suspicious claim's story and ranks the stories,
+`attach_reasons` freezes the rationale, `suspicions` does both.
+"""
+
+from fraud.suspicion.listing import (
+    COLUMNS,
+    attach_reasons,
+    rationale_hash,
+    roll_up,
+    suspicion_id,
+    suspicions,
+)
+from fraud.suspicion.stories import assign_stories, candidate_pool
+
+__all__ = [
+    "COLUMNS",
+    "assign_stories",
+    "attach_reasons",
+    "candidate_pool",
+    "rationale_hash",
+    "roll_up",
+    "suspicion_id",
+    "suspicions",
+]
