@@ -76,6 +76,8 @@ class ForestSettings(_Section):
     trees: int = Field(200, ge=10, description="Trees.")
     sample: int = Field(256, ge=16, description="Rows each tree sees (256 measured better than more).")
     fit_rows: int = Field(200_000, ge=100, description="Rows drawn to fit on.")
+    directional: bool = Field(True, description="Keep only deviations in the suspicious direction the catalog gives a feature.")
+    clip: float = Field(10.0, gt=0, description="Largest deviation from the median kept, in interquartile ranges.")
 
 
 class BoostingSettings(_Section):
@@ -107,6 +109,8 @@ class Experiment(_Section):
     anomaly_weight: Share = Field(0.3, description="Weight of the label-free percentile in the rank blend of claim scores.")
     second_stage: bool = Field(True, description="Add out-of-fold means over patient, doctor and institution (detection notes: +0.04 AP).")
     folds: int = Field(5, ge=2, description="Folds of the out-of-fold predictions.")
+    fold_group: Literal["claim", "patient", "doctor", "institution"] = Field("doctor", description="Whose claims never stand on both sides of a fold.")
+    context_months: int = Field(3, ge=1, description="Months, the scored one included, whose claims the second stage looks at; the frame given to scoring must hold them.")
     forest: ForestSettings = Field(default_factory=ForestSettings)
     boosting: BoostingSettings = Field(default_factory=BoostingSettings)
 

@@ -1,0 +1,348 @@
+"""One detector to train, score, explain and keep: isolation forest, boosted trees and their blend.
+
+The blend is additive in log-odds, z = (1 - w) · logit(supervised percentile) + w · logit(anomaly
+percentile), then calibrated; percentiles are against the training months, so a new month is
+comparable and one claim can be scored alone. Being additive, it can be explained exactly.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from fraud.detectors import supervised, words
+from fraud.detectors.calibration import Platt, Reference, logit, share_out, sigmoid
+from fraud.detectors.forest import Forest, Scaling
+from fraud.detectors.frames import Audited, feature_columns, join_audits, matrix_of
+from fraud.detectors.probability import calibrate, held_out_metrics
+from fraud.detectors.supervised import Supervised
+from fraud.errors import NotTrainedError
+
+if TYPE_CHECKING:
+    from fraud.settings import Experiment
+
+FORMAT = 1
+
+
+@dataclass
+class Scorer:
+    """A fitted detector of one target.
+
+    Attributes
+    ----------
+    target : str
+        claim, patient, doctor, department or institution.
+    features : tuple of str
+        Columns needed to score, in the matrix's order.
+    forest : Forest
+    supervised : Supervised or None
+        None where labels were too few.
+    reference : Reference or None
+        Distribution of the supervised margin over the training rows.
+    anomaly_weight : float
+        Weight of the label-free percentile in the blend.
+    platt, platt_supervised : Platt
+        Calibration of the blend, and of the supervised margin alone.
+    summary : dict
+        What training saw and did, JSON-able; ``fallbacks`` in words.
+    threads : int
+        Threads used to score; the result does not depend on it.
+    """
+
+    target: str
+    features: tuple[str, ...]
+    forest: Forest
+    supervised: Supervised | None = None
+    reference: Reference | None = None
+    anomaly_weight: float = 1.0
+    platt: Platt = field(default_factory=Platt)
+    platt_supervised: Platt = field(default_factory=Platt)
+    summary: dict[str, Any] = field(default_factory=dict)
+    threads: int = 1
+
+    @classmethod
+    def fit(
+        cls,
+        frame: pd.DataFrame,
+        labels: pd.DataFrame,
+        experiment: "Experiment",
+        progress: Callable[[str, int, int], None] | None = None,
+        directions: Mapping[str, int] | None = None,
+        threads: int = 1,
+    ) -> "Scorer":
+        """Train on a feature table and the audits known so far.
+
+        Parameters
+        ----------
+        frame : DataFrame
+            Feature table of the target, rows of the training months.
+        labels : DataFrame
+            Columns subject_id, label (0/1), random, scheme, decided_at; may be empty.
+        experiment : Experiment
+        progress : callable, optional
+            ``(stage, done, total)``.
+        directions : mapping, optional
+            Suspicious direction per feature (+1, -1, 0), from the catalog; 0 where absent.
+        threads : int
+            Threads to score with while training; trees are grown on one, for reproducibility.
+
+        Returns
+        -------
+        Scorer
+
+        Raises
+        ------
+        UsageError
+            The experiment names features the frame does not have, or none is left.
+        NotTrainedError
+            The frame has no rows.
+        """
+        if not len(frame):
+            raise NotTrainedError("There is no row to train on: the training months hold no claims.")
+        features = feature_columns(frame, experiment.include, experiment.exclude)
+        matrix = matrix_of(frame, features)
+        if progress:
+            progress("isolation forest", 0, 1)
+        direction = np.array([int((directions or {}).get(f, 0)) for f in features])
+        forest = Forest.fit(matrix, direction, experiment.forest, experiment.seed)
+        scorer = cls(experiment.target, features, forest, threads=threads)
+        audited = join_audits(frame, labels, experiment.target)
+        scorer.summary = _opening(frame, audited, experiment, features)
+        too_few = words.too_few(audited, experiment.boosting.min_positives)
+        if too_few is not None:
+            scorer.summary["fallbacks"].append(too_few)
+        else:
+            scorer._fit_supervised(frame, matrix, audited, experiment, progress)
+        scorer.summary["importance"] = scorer._importance(frame)
+        return scorer
+
+    def _fit_supervised(
+        self,
+        frame: pd.DataFrame,
+        matrix: np.ndarray,
+        audited: Audited,
+        experiment: "Experiment",
+        progress: Callable[[str, int, int], None] | None,
+    ) -> None:
+        """Fit, blend and calibrate the supervised half."""
+        training = supervised.train(frame, matrix, audited, experiment, progress, self.threads)
+        self.supervised = training.model
+        margin = self.supervised.margin(frame, self.supervised.first(matrix, self.threads))
+        self.reference = Reference.fit(margin)
+        self.anomaly_weight = experiment.anomaly_weight
+        anomaly = self.forest.reference.percentile(self.forest.raw(matrix, self.threads))
+        weight = self.anomaly_weight
+        everyone = (1 - weight) * logit(self.reference.percentile(margin)) + weight * logit(anomaly)
+        held_out = (1 - weight) * logit(training.held_out_share) + weight * logit(anomaly[audited.row])
+        self.platt, notes = calibrate(held_out, audited, everyone)
+        self.platt_supervised, _ = calibrate(training.held_out, audited, margin)
+        self.summary["fallbacks"] += notes
+        if training.stopping == "folds":
+            self.summary["fallbacks"].append(words.no_later_slice())
+        self.summary |= {
+            "supervised": True,
+            "rounds": self.supervised.boosting.rounds,
+            "stopping": training.stopping,
+            "curve": [round(float(v), 6) for v in training.curve],
+            "second_stage": None if self.supervised.second is None else self.supervised.second.as_dict(),
+            "calibration": {"slope": self.platt.slope, "intercept": self.platt.intercept},
+            "metrics": held_out_metrics(
+                audited,
+                {
+                    "score": sigmoid(self.platt.logit(held_out)),
+                    "supervised": training.held_out,
+                    "anomaly": anomaly[audited.row],
+                },
+            ),
+        }
+
+    def score(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """Score every row.
+
+        Parameters
+        ----------
+        frame : DataFrame
+            Feature table; for a claim model with a second stage it holds the months before the
+            scored one too (``context_months``), because other claims of the same actors count.
+
+        Returns
+        -------
+        DataFrame
+            Index of `frame`; score (calibrated probability, or the anomaly percentile where there is
+            no supervised model), p_supervised (NaN where none), anomaly (0–1 percentile), first_stage
+            (margin; give it back in a column of that name to `contributions` to save time).
+
+        Raises
+        ------
+        NotTrainedError
+            The columns are not those of training; names the differing ones.
+        """
+        matrix = matrix_of(frame, self.features)
+        anomaly = self.forest.reference.percentile(self.forest.raw(matrix, self.threads))
+        nothing = np.full(len(frame), np.nan)
+        out = {"score": anomaly, "p_supervised": nothing, "anomaly": anomaly, "first_stage": nothing}
+        if self.supervised is not None:
+            first = self.supervised.first(matrix, self.threads)
+            margin = self.supervised.margin(frame, first)
+            out["score"] = sigmoid(self.platt.logit(self._blend(margin, anomaly)))
+            out["p_supervised"] = sigmoid(self.platt_supervised.logit(margin))
+            out["first_stage"] = first
+        return pd.DataFrame(out, index=frame.index)
+
+    def _blend(self, margin: np.ndarray, anomaly: np.ndarray) -> np.ndarray:
+        assert self.reference is not None
+        weight = self.anomaly_weight
+        return (1 - weight) * logit(self.reference.percentile(margin)) + weight * logit(anomaly)
+
+    def contributions(self, frame: pd.DataFrame, context: pd.DataFrame | None = None) -> pd.DataFrame:
+        """Explain the score's log-odds exactly.
+
+        Parameters
+        ----------
+        frame : DataFrame
+            The rows to explain: the listed suspicions, not everything.
+        context : DataFrame, optional
+            All rows that stood in the frame given to `score` (these rows among them, same index
+            labels); needed by a second stage. A column ``first_stage`` saves scoring them again.
+
+        Returns
+        -------
+        DataFrame
+            Index of `frame`, a column per feature and per input of the second stage; attribute
+            ``attrs["base"]``: base plus a row's sum is the log-odds of its score.
+        """
+        matrix = matrix_of(frame, self.features)
+        extra = () if self.supervised is None else self.supervised.extra
+        columns = [*self.features, *extra]
+        values, base = self.forest.shapley(matrix, self.threads)
+        rarity, start = share_out(values, base, lambda raw: logit(self.forest.reference.percentile(raw)))
+        total = np.zeros((len(frame), len(columns)))
+        total[:, : len(self.features)] = rarity * self.anomaly_weight
+        offset = start * self.anomaly_weight
+        if self.supervised is not None:
+            reference = self.reference
+            assert reference is not None
+            inputs = self._second_inputs(frame, context)
+            values, base = self.supervised.shapley(matrix, inputs, self.threads)
+            known, start = share_out(values, base, lambda raw: logit(reference.percentile(raw)))
+            total += known * (1 - self.anomaly_weight)
+            offset += start * (1 - self.anomaly_weight)
+        out = pd.DataFrame(total * self.platt.slope, index=frame.index, columns=columns)
+        out.attrs["base"] = float(self.platt.logit(np.array(offset)))
+        return out
+
+    def _second_inputs(self, frame: pd.DataFrame, context: pd.DataFrame | None) -> np.ndarray | None:
+        """Second-stage inputs of `frame`'s rows, computed among the rows of `context`."""
+        if self.supervised is None or self.supervised.second is None:
+            return None
+        whole = frame if context is None else context
+        second = self.supervised.second
+        if context is not None:
+            linked = np.zeros(len(whole), dtype=bool)
+            for actor in second.actors:
+                linked |= whole[f"{actor}_id"].isin(frame[f"{actor}_id"].unique()).to_numpy()
+            whole = whole[linked | whole.index.isin(frame.index)]
+        if "first_stage" in whole.columns:
+            margin = whole["first_stage"].to_numpy(dtype=float)
+        else:
+            margin = self.supervised.first(matrix_of(whole, self.features), self.threads)
+        return self.supervised.inputs(whole, margin)[whole.index.get_indexer(frame.index)]
+
+    def _importance(self, frame: pd.DataFrame, rows: int = 500) -> dict[str, float]:
+        """Mean absolute contribution over the highest-scored rows, largest first."""
+        scored = self.score(frame)
+        top = np.argsort(-scored["score"].to_numpy(), kind="stable")[:rows]
+        context = frame.assign(first_stage=scored["first_stage"]).reset_index(drop=True)
+        share = self.contributions(context.iloc[np.sort(top)], context).abs().mean()
+        share = share.sort_values(ascending=False, kind="stable")
+        return {str(k): round(float(v), 6) for k, v in share.items()}
+
+    def save(self, folder: Path) -> None:
+        """Write the model as JSON and tree text into `folder` (made if absent); no pickle."""
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "forest.txt").write_text(self.forest.text, encoding="utf-8", newline="\n")
+        document = {
+            "format": FORMAT,
+            "target": self.target,
+            "features": list(self.features),
+            "forest": {
+                "scaling": self.forest.scaling.as_dict(),
+                "reference": self.forest.reference.as_dict(),
+            },
+            "supervised": None if self.supervised is None else self.supervised.save(folder),
+            "reference": None if self.reference is None else self.reference.as_dict(),
+            "anomaly_weight": self.anomaly_weight,
+            "platt": [self.platt.slope, self.platt.intercept],
+            "platt_supervised": [self.platt_supervised.slope, self.platt_supervised.intercept],
+            "summary": self.summary,
+        }
+        text = json.dumps(document, ensure_ascii=False, sort_keys=True, indent=1, allow_nan=False)
+        (folder / "model.json").write_text(text + "\n", encoding="utf-8", newline="\n")
+
+    @classmethod
+    def load(cls, folder: Path, threads: int = 1) -> "Scorer":
+        """Read what `save` wrote.
+
+        Raises
+        ------
+        NotTrainedError
+            The folder holds no model, or one of another format.
+        """
+        try:
+            data = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+            forest_text = (folder / "forest.txt").read_text(encoding="utf-8")
+        except (FileNotFoundError, NotADirectoryError, ValueError) as error:
+            raise NotTrainedError(
+                f"{folder.name}: no readable model here ({type(error).__name__}). Train one with `fraud train`."
+            ) from None
+        if data.get("format") != FORMAT:
+            raise NotTrainedError(
+                f"{folder.name}: model format {data.get('format')}, this version reads {FORMAT}; train again."
+            )
+        forest = Forest(
+            Scaling.from_dict(data["forest"]["scaling"]),
+            forest_text,
+            Reference.from_dict(data["forest"]["reference"]),
+        )
+        part = data["supervised"]
+        return cls(
+            target=data["target"],
+            features=tuple(data["features"]),
+            forest=forest,
+            supervised=None if part is None else Supervised.load(folder, part),
+            reference=None if data["reference"] is None else Reference.from_dict(data["reference"]),
+            anomaly_weight=float(data["anomaly_weight"]),
+            platt=Platt(*data["platt"]),
+            platt_supervised=Platt(*data["platt_supervised"]),
+            summary=data["summary"],
+            threads=threads,
+        )
+
+
+def _opening(
+    frame: pd.DataFrame, audited: Audited, experiment: "Experiment", features: tuple[str, ...]
+) -> dict[str, Any]:
+    """Start the summary: what training was given."""
+    notes = []
+    if audited.missing:
+        notes.append(words.subjects_missing(audited.missing))
+    return {
+        "target": experiment.target,
+        "rows": len(frame),
+        "months": [int(frame["month"].min()), int(frame["month"].max())],
+        "features": len(features),
+        "labels": len(audited.label),
+        "positives": audited.positives,
+        "negatives": audited.negatives,
+        "random_labels": int(audited.random.sum()),
+        "random_positives": int(audited.label[audited.random].sum()),
+        "labels_without_row": audited.missing,
+        "labels_superseded": audited.repeated,
+        "supervised": False,
+        "fallbacks": notes,
+        "metrics": {},
+    }

@@ -1,0 +1,231 @@
+"""The supervised half of a scorer: learners, early stopping, out-of-fold margins, second stage."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from fraud.detectors import folds, second_stage
+from fraud.detectors.boosting import Boosting, best_rounds, regularised
+from fraud.detectors.calibration import sigmoid
+from fraud.detectors.frames import Audited
+from fraud.detectors.second_stage import SecondStage
+
+if TYPE_CHECKING:
+    from fraud.settings import Experiment
+
+# share of audited rows, and rows of each class, in the later slice that stops training
+_SLICE, _FEWEST = 0.2, 10
+
+
+@dataclass(frozen=True)
+class Supervised:
+    """Boosted trees and, for claims, the second stage on top of them.
+
+    Attributes
+    ----------
+    boosting : Boosting
+    second : SecondStage or None
+    """
+
+    boosting: Boosting
+    second: SecondStage | None
+
+    def first(self, matrix: np.ndarray, threads: int = 1) -> np.ndarray:
+        """First-stage margin, shape (rows,)."""
+        return self.boosting.margin(matrix, threads)
+
+    def inputs(self, frame: pd.DataFrame, margin: np.ndarray) -> np.ndarray:
+        """Inputs of the second stage for every row of a frame that holds its own context."""
+        assert self.second is not None
+        others = second_stage.other_rows(
+            frame, sigmoid(margin), self.second.actors, self.second.months, self.second.average
+        )
+        return np.column_stack([margin, others])
+
+    def margin(self, frame: pd.DataFrame, first: np.ndarray) -> np.ndarray:
+        """Log-odds of the whole, shape (rows,), from the first-stage margin."""
+        return first if self.second is None else self.second.margin(self.inputs(frame, first))
+
+    @property
+    def extra(self) -> tuple[str, ...]:
+        """Names of the second stage's inputs about other rows."""
+        return () if self.second is None else second_stage.names(self.second.actors)
+
+    def shapley(
+        self, matrix: np.ndarray, inputs: np.ndarray | None, threads: int = 1
+    ) -> tuple[np.ndarray, float]:
+        """Contributions to `margin`, shape (rows, features + extra), and their base."""
+        values, base = self.boosting.shapley(matrix, threads)
+        if self.second is None:
+            return values, base
+        assert inputs is not None
+        terms = self.second.terms(inputs)
+        slope = self.second.weights[0] / self.second.scale[0]
+        start = self.second.intercept + (base - self.second.center[0]) * slope
+        return np.column_stack([values * slope, terms[:, 1:]]), float(start)
+
+    def save(self, folder: Path) -> dict[str, Any]:
+        """Write the trees into `folder`; returns what goes into the model's JSON."""
+        (folder / "boosting.txt").write_text(self.boosting.text, encoding="utf-8", newline="\n")
+        return {
+            "rounds": self.boosting.rounds,
+            "second_stage": None if self.second is None else self.second.as_dict(),
+        }
+
+    @classmethod
+    def load(cls, folder: Path, data: Mapping[str, Any]) -> "Supervised":
+        """Read what `save` wrote."""
+        text = (folder / "boosting.txt").read_text(encoding="utf-8")
+        second = data["second_stage"]
+        return cls(
+            Boosting(text, int(data["rounds"])), None if second is None else SecondStage.from_dict(second)
+        )
+
+
+@dataclass(frozen=True)
+class Training:
+    """A fitted `Supervised` and what fitting it showed.
+
+    Attributes
+    ----------
+    model : Supervised
+    held_out : ndarray, shape (audited rows,)
+        Out-of-fold margin of the whole model.
+    held_out_share : ndarray, shape (audited rows,)
+        The same as a share of all rows that score lower under the fold's model.
+    stopping : str
+        "time" (latest slice) or "folds".
+    curve : ndarray
+        Held-out log-loss by round.
+    """
+
+    model: Supervised
+    held_out: np.ndarray
+    held_out_share: np.ndarray
+    stopping: str
+    curve: np.ndarray
+
+
+def train(
+    frame: pd.DataFrame,
+    matrix: np.ndarray,
+    audited: Audited,
+    experiment: "Experiment",
+    progress: Callable[[str, int, int], None] | None = None,
+    threads: int = 1,
+) -> Training:
+    """Fit both stages on audited rows only.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        Feature table of the training window; the unaudited rows serve as context, never as negatives.
+    matrix : ndarray, shape (rows, features)
+    audited : Audited
+    experiment : Experiment
+    """
+    settings = regularised(experiment.boosting, audited.positives)
+    rows, label = audited.row, audited.label
+    x = matrix[rows]
+    fold = folds.grouped(_groups(frame, audited, experiment), label, experiment.folds)
+    late = folds.latest(frame["month"].to_numpy()[rows], label, _SLICE, _FEWEST)
+    held = [late] if late is not None else [fold == k for k in range(experiment.folds)]
+    held = [mask for mask in held if 0 < label[~mask].sum() < (~mask).sum() and mask.any()]
+    rounds, curve = best_rounds(x, label, held, settings, experiment.seed)
+    staged = experiment.second_stage and experiment.target == "claim"
+    first, shares, everywhere = _out_of_fold(
+        matrix, audited, fold, settings, rounds, experiment, progress, threads, keep=staged
+    )
+    boosting = Boosting.fit(x, label, settings, rounds, experiment.seed)
+    second, margin = None, first
+    if staged:
+        second, margin, shares = _second(frame, audited, fold, first, everywhere, experiment)
+    return Training(
+        Supervised(boosting, second), margin, shares, "time" if late is not None else "folds", curve
+    )
+
+
+def _groups(frame: pd.DataFrame, audited: Audited, experiment: "Experiment") -> np.ndarray:
+    """Rows that must not be on both sides of a fold: those of one actor, or of one subject."""
+    actor = experiment.fold_group if experiment.target == "claim" else experiment.target
+    column = f"{actor}_id"
+    own = np.array([f"\x00{i}" for i in audited.row])
+    if column not in frame.columns:
+        return own
+    ids = frame[column].iloc[audited.row].fillna("").astype(str).to_numpy(dtype=object)
+    return np.where(ids == "", own, ids).astype(str)
+
+
+def _out_of_fold(
+    matrix: np.ndarray,
+    audited: Audited,
+    fold: np.ndarray,
+    settings: Any,
+    rounds: int,
+    experiment: "Experiment",
+    progress: Callable[[str, int, int], None] | None,
+    threads: int,
+    keep: bool,
+) -> tuple[np.ndarray, np.ndarray, list[np.ndarray]]:
+    """First-stage margins of audited rows under models that did not see their group."""
+    margin, share = np.zeros(len(fold)), np.zeros(len(fold))
+    everywhere = []
+    for k in range(experiment.folds):
+        held = fold == k
+        if progress:
+            progress("out-of-fold models", k, experiment.folds)
+        model = Boosting.fit(
+            matrix[audited.row[~held]], audited.label[~held], settings, rounds, experiment.seed + 1000 * (k + 1),
+            bags=min(2, settings.bags),
+        )  # fmt: skip
+        all_rows = model.margin(matrix, threads)
+        margin[held] = all_rows[audited.row[held]]
+        share[held] = _share_below(all_rows, margin[held])
+        everywhere.append(all_rows if keep else np.zeros(0))
+    return margin, share, everywhere
+
+
+def _share_below(all_rows: np.ndarray, values: np.ndarray) -> np.ndarray:
+    ordered = np.sort(all_rows)
+    low = np.searchsorted(ordered, values, side="left")
+    high = np.searchsorted(ordered, values, side="right")
+    edge = 0.5 / max(len(ordered), 1)
+    return np.clip((low + high) / 2 / max(len(ordered), 1), edge, 1 - edge)
+
+
+def _second(
+    frame: pd.DataFrame,
+    audited: Audited,
+    fold: np.ndarray,
+    first: np.ndarray,
+    everywhere: list[np.ndarray],
+    experiment: "Experiment",
+) -> tuple[SecondStage, np.ndarray, np.ndarray]:
+    """Fit the second stage and its own out-of-fold margins on the same folds."""
+    actors = second_stage.actors_in(frame)
+    average = float(np.mean([sigmoid(m).mean() for m in everywhere]))
+    inputs: list[np.ndarray] = []
+    for margins in everywhere:
+        own = margins.copy()
+        own[audited.row] = first  # audited rows never stand with a score that saw their label
+        others = second_stage.other_rows(frame, sigmoid(own), actors, experiment.context_months, average)
+        inputs.append(np.column_stack([margins, others]))
+    x = np.array([inputs[k][r] for k, r in zip(fold, audited.row, strict=True)])
+    x[:, 0] = first
+
+    def fit(rows: np.ndarray) -> SecondStage:
+        return SecondStage.fit(x[rows], audited.label[rows], actors, experiment.context_months, average)
+
+    margin, share = np.zeros(len(fold)), np.zeros(len(fold))
+    for k in range(experiment.folds):
+        held = fold == k
+        if not held.any():
+            continue
+        model = fit(np.flatnonzero(~held))
+        margin[held] = model.margin(x[held])
+        share[held] = _share_below(model.margin(inputs[k]), margin[held])
+    return fit(np.arange(len(fold))), margin, share
