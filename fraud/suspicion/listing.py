@@ -60,6 +60,7 @@ def roll_up(
     month: str = "",
     *,
     subjects: pd.DataFrame | None = None,
+    target: str = "",
     impossible: Collection[str] = (),
 ) -> pd.DataFrame:
     """Roll scored claims up into the ranked, capacity-limited suspicion list.
@@ -80,8 +81,12 @@ def roll_up(
     month : str
         ``YYYY-MM``.
     subjects : DataFrame, optional
-        ``subject_kind``, ``subject_id``, ``score``, ``p_supervised``, ``amount_at_risk``. When labels
-        of one of its kinds were learned from, suspicions are subjects of that kind.
+        ``subject_kind``, ``subject_id``, ``score``, ``p_supervised``, ``amount_at_risk``; needed when
+        the target is not the claim.
+    target : str
+        What labels are about, as in the experiment. For a patient, doctor, department or
+        institution, suspicions are subjects of that kind and their claims the evidence. Empty: the
+        kinds of `subjects` that have supervised probabilities where no claim has one, else claim.
     impossible : collection of str
         Codes of rules whose hit is a logical impossibility and makes a claim a candidate by itself.
 
@@ -96,7 +101,7 @@ def roll_up(
     cents = np.rint(claims["amount_at_risk"].to_numpy(float) * 100).astype(np.int64)
     score = claims["score"].to_numpy(float)
     fine = np.rint(np.nan_to_num(score) * cents * _FINE).astype(np.int64)
-    kinds = learned_kinds(subjects)
+    kinds = _target_kinds(claims, subjects, target)
     if subjects is not None and kinds:
         listed = _from_subjects(subjects, kinds)
         story = _claims_of(claims, listed)
@@ -144,16 +149,23 @@ def suspicions(
     *,
     month: str,
     cleared: pd.DataFrame | None = None,
+    target: str = "",
     impossible: Collection[str] = (),
 ) -> pd.DataFrame:
     """`roll_up`, then `attach_reasons` with what `reasons` says of the listed suspicions."""
-    listed = roll_up(claims, settings, previous, cleared, month, subjects=subjects, impossible=impossible)
+    listed = roll_up(
+        claims, settings, previous, cleared, month, subjects=subjects, target=target, impossible=impossible
+    )
     return attach_reasons(listed, reasons(listed), settings.reasons)
 
 
-def learned_kinds(subjects: pd.DataFrame | None) -> tuple[str, ...]:
-    """Kinds of subjects that have supervised probabilities, sorted."""
+def _target_kinds(claims: pd.DataFrame, subjects: pd.DataFrame | None, target: str) -> tuple[str, ...]:
+    """Kinds of subjects that are suspicions themselves; none where claims roll up."""
+    if target:
+        return () if target == "claim" else (target,)
     if subjects is None or "p_supervised" not in subjects:
+        return ()
+    if "p_supervised" in claims and claims["p_supervised"].notna().any():
         return ()
     return tuple(sorted(subjects.loc[subjects["p_supervised"].notna(), "subject_kind"].unique()))
 

@@ -236,6 +236,10 @@ def test_entity_target_lists_subjects_of_that_kind():
     listed = roll_up(frame, ListSettings(evidence_claims=5), None, None, MONTH, subjects=subjects)
     assert listed["subject_id"].tolist() == ["H2", "H3", "H1"]
     assert listed["expected_recovery"].tolist() == [900.0, 500.0, 200.0]
+    doctors = roll_up(frame, ListSettings(), None, None, MONTH, subjects=subjects, target="doctor")
+    assert doctors["subject_id"].tolist() == ["D001"]
+    rolled = roll_up(frame.assign(p_supervised=0.1), ListSettings(), None, None, MONTH, subjects=subjects)
+    assert rolled["subject_kind"].iloc[0] == "claim"
     own = frame[frame["institution_id"] == "H2"]
     best = own.assign(e=own["score"] * own["amount_at_risk"]).nlargest(5, "e")["claim_id"].tolist()
     assert listed.loc[0, "evidence_claim_ids"] == best

@@ -1,0 +1,32 @@
+"""Run folders: written beside, verified, moved into place whole; manifests that say what made them."""
+
+from fraud.runs.clock import StageClock
+from fraud.runs.folder import RunFolder
+from fraud.runs.manifest import (
+    code_version,
+    file_hash,
+    fingerprint,
+    history,
+    input_facts,
+    previous_list,
+    read_manifest,
+)
+from fraud.runs.tables import REASON, RUN_TABLES, neutral, to_arrow, write_suspicions_csv, write_table
+
+__all__ = [
+    "REASON",
+    "RUN_TABLES",
+    "RunFolder",
+    "StageClock",
+    "code_version",
+    "file_hash",
+    "fingerprint",
+    "history",
+    "input_facts",
+    "neutral",
+    "previous_list",
+    "read_manifest",
+    "to_arrow",
+    "write_suspicions_csv",
+    "write_table",
+]
