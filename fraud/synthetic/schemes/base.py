@@ -1,0 +1,236 @@
+"""What all fraud schemes share: groups of actors, months of activity, a budget of claims."""
+
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import numpy as np
+
+from fraud.synthetic.calendar import DAY, HOUR, Month, draw_clock, draw_days
+from fraud.synthetic.city import City
+from fraud.synthetic.orders import Orders
+from fraud.synthetic.visits import Visits
+
+
+@dataclass
+class Group:
+    """One gang: who takes part and when.
+
+    Attributes
+    ----------
+    number : int
+        Number within the scheme.
+    quota : ndarray of int64, shape (months,)
+        Claims of each month.
+    facts : dict
+        Whatever the scheme remembers about it (place, doctor, members, …).
+    members : list of (kind, id number, role)
+    """
+
+    number: int
+    quota: np.ndarray
+    facts: dict[str, Any] = field(default_factory=dict)
+    members: list[tuple[str, int, str]] = field(default_factory=list)
+
+
+class Scheme:
+    """Base of the schemes.
+
+    A scheme either adds visits (`emit` returns them) or changes honest ones in place, and may change
+    the orders of its visits (`alter`). Everything else (prices, payment, identifiers, missing values)
+    is the same code as for honest visits.
+
+    Parameters
+    ----------
+    city : City
+    code : int
+        Number of the scheme in ``Visits.scheme``.
+    budget : int
+        Claims over the whole dataset.
+    camouflage : float
+        0 blatant, 1 as well hidden as pays.
+    rng : numpy.random.Generator
+    """
+
+    name: ClassVar[str]
+    zh: ClassVar[str]
+    share: ClassVar[float] = 1.0  # of the fraudulent claims, relative to other schemes
+    per_group: ClassVar[int] = 40  # claims of one group
+    hidden: ClassVar[float] = 0.5  # how often auditors miss it when camouflaged
+
+    def __init__(self, city: City, code: int, budget: int, camouflage: float, rng: np.random.Generator) -> None:
+        self.city, self.code, self.camouflage = city, code, camouflage
+        count = max(1, round(budget / self.per_group))
+        parts = rng.multinomial(max(budget - count, 0), np.full(count, 1 / count)) + 1
+        self.groups = [Group(g, self._quota(int(parts[g]), rng)) for g in range(count)]
+        for group in self.groups:
+            self.plan(group, rng)
+
+    def _quota(self, claims: int, rng: np.random.Generator) -> np.ndarray:
+        months = len(self.city.months)
+        first = int(rng.integers(0, max(1, int(months * 0.45))))
+        last = int(rng.integers(min(months - 1, first + max(1, months // 3)), months))
+        quota = np.zeros(months, dtype=np.int64)
+        span = last - first + 1
+        shares = rng.dirichlet(np.full(span, 6.0))
+        quota[first : last + 1] = rng.multinomial(claims, shares)
+        return quota
+
+    # -- what a scheme defines -----------------------------------------------------------------
+
+    def plan(self, group: Group, rng: np.random.Generator) -> None:
+        """Choose the actors of a group."""
+        raise NotImplementedError
+
+    def emit(self, group: Group, count: int, month: Month, honest: Visits, rng: np.random.Generator) -> Visits | None:
+        """Visits of a group in a month; or None after changing honest ones in place."""
+        raise NotImplementedError
+
+    def alter(self, v: Visits, o: Orders, rng: np.random.Generator) -> Orders:
+        """Change the orders of the scheme's visits."""
+        return o
+
+    # -- what the generator calls --------------------------------------------------------------
+
+    def visits(self, month: Month, honest: Visits, rng: np.random.Generator) -> Visits:
+        """New visits of all groups in a month (placed, marked with scheme and group)."""
+        parts = []
+        for group in self.groups:
+            count = int(group.quota[month.index])
+            made = self.emit(group, count, month, honest, rng) if count else None
+            if made is not None and len(made):
+                made.group[:] = group.number
+                parts.append(made)
+        out = Visits.concat(parts)
+        out.scheme[:] = self.code
+        return self.city.place(out, rng) if len(out) else out
+
+    # -- tools ---------------------------------------------------------------------------------
+
+    def lerp(self, blatant: float, hidden: float) -> float:
+        """A value between the blatant and the hidden one, by the camouflage dial."""
+        return blatant + (hidden - blatant) * self.camouflage
+
+    def institution(self, group: Group, roles: tuple[str, ...], rng: np.random.Generator, role: str = "place") -> int:
+        """Draw an institution of some roles as a member."""
+        where = np.concatenate([self.city.providers.by_role[r] for r in roles])
+        chosen = int(rng.choice(where))
+        group.facts[role] = chosen
+        group.members.append(("institution", chosen, role))
+        return chosen
+
+    def doctor(self, group: Group, institution: int, rng: np.random.Generator, specialties: tuple[str, ...] = (), role: str = "doctor") -> int:
+        """Draw a doctor of an institution as a member, of one of some specialties if there are any."""
+        q, c = self.city.providers, self.city.catalogue
+        doctors = q.doctors_of(institution)
+        wanted = [c.specialties.index(s) for s in specialties]
+        good = doctors[np.isin(q.dept_specialty[q.doctor_department[doctors]], wanted)]
+        chosen = int(rng.choice(good if len(good) else doctors))
+        group.facts[role] = chosen
+        group.facts[role + "_department"] = int(q.doctor_department[chosen])
+        group.members.append(("doctor", chosen, role))
+        return chosen
+
+    def operator(self, institution: int, rng: np.random.Generator) -> int:
+        """Draw an operator of an institution."""
+        start = self.city.providers.operator_start
+        return int(rng.integers(start[institution], start[institution + 1]))
+
+    def recruits(self, group: Group, count: int, rng: np.random.Generator, *, neighbours: float = 0.0, certificate: str | None = None, min_age: float = 18, role: str = "member") -> np.ndarray:
+        """Draw living people as members: some share of them from one neighbourhood or employer.
+
+        Parameters
+        ----------
+        group : Group
+        count : int
+        rng : numpy.random.Generator
+        neighbours : float
+            Share that live in the same neighbourhood.
+        certificate : str, optional
+            Only holders of a certificate; ``"any"`` for any.
+        min_age : float
+        role : str
+        """
+        p = self.city.people
+        last = self.city.months[-1]
+        ok = (p.age(np.arange(p.n), self.city.months[0].first) >= min_age) & (p.death > last.first + last.days)
+        if certificate == "any":
+            ok &= p.certificates.any(axis=1)
+        elif certificate:
+            ok &= p.certificates[:, self.city.catalogue.certificates.index(certificate)]
+        pool = np.flatnonzero(ok)
+        if not len(pool):
+            pool = np.flatnonzero(p.age(np.arange(p.n), self.city.months[0].first) >= min_age)
+        count = min(count, len(pool))
+        seat = int(rng.choice(pool))
+        close = np.flatnonzero(ok & (p.block == p.block[seat]))
+        near = min(round(count * neighbours), len(close))
+        chosen = rng.choice(close, near, replace=False) if near else np.zeros(0, dtype=np.int64)
+        rest = np.setdiff1d(pool, chosen)
+        more = rng.choice(rest, min(count - near, len(rest)), replace=False)
+        out = np.concatenate([chosen, more]).astype(np.int64)
+        group.facts[role] = out
+        group.members += [("patient", int(x), role) for x in out]
+        return out
+
+    def moments(self, month: Month, count: int, rng: np.random.Generator, profile: str = "clinic") -> np.ndarray:
+        """Starting seconds drawn like those of honest visits."""
+        return draw_days(month, count, rng, always_open=profile != "clinic") * DAY + draw_clock(count, rng, profile)
+
+    def sessions(self, count: int, size: int, month: Month, rng: np.random.Generator, *, gap: float, spread: float, profile: str = "clinic") -> tuple[np.ndarray, np.ndarray]:
+        """Moments of people who come together.
+
+        Parameters
+        ----------
+        count : int
+            Visits.
+        size : int
+            People of one session.
+        month : Month
+        rng : numpy.random.Generator
+        gap : float
+            Minutes between one and the next, on average.
+        spread : float
+            Share of visits moved to another day and hour.
+        profile : str
+
+        Returns
+        -------
+        start : ndarray of int64
+        session : ndarray of int64
+            Number of the session of each visit.
+        """
+        session = np.arange(count) // max(1, size)
+        base = self.moments(month, int(session[-1]) + 1, rng, profile)[session]
+        start = base + np.rint(rng.exponential(gap * 60, count)).astype(np.int64) * (np.arange(count) % max(1, size) > 0)
+        alone = rng.random(count) < spread
+        start = np.where(alone, self.moments(month, count, rng, profile), start)
+        return np.minimum(start, month.end - HOUR), session
+
+    def pick_rows(self, honest: Visits, mask: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
+        """Up to `count` honest visits among those of the mask (none that another scheme has taken)."""
+        rows = np.flatnonzero(mask & (honest.scheme == 0))
+        return np.sort(rng.choice(rows, min(count, len(rows)), replace=False)) if len(rows) else rows
+
+    def mark(self, honest: Visits, rows: np.ndarray, group: Group) -> None:
+        """Mark honest visits as the scheme's."""
+        honest.scheme[rows] = self.code
+        honest.group[rows] = group.number
+
+    def mine(self, v: Visits) -> np.ndarray:
+        """Rows of the scheme's visits."""
+        return np.flatnonzero(v.scheme == self.code)
+
+    def when(self, v: Visits, rows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Moments of charging during visits or stays, in the hours of honest lines."""
+        v_len = np.where(v.is_stay[rows], v.end[rows] - v.start[rows], np.minimum(v.settle[rows] - v.start[rows], 80 * 60))
+        second = v.start[rows] + (rng.random(len(rows)) * np.maximum(v_len, 60)).astype(np.int64)
+        day = second // DAY
+        clock = 7 * HOUR + (rng.random(len(rows)) * 10 * HOUR).astype(np.int64)
+        in_stay = np.clip(day * DAY + clock, v.start[rows], np.maximum(v.end[rows] - 60, v.start[rows]))
+        return np.where(v.is_stay[rows], in_stay, second)
+
+    def extra(self, v: Visits, rows: np.ndarray, items: np.ndarray, quantity: np.ndarray | int, rng: np.random.Generator) -> Orders:
+        """Orders to be recovered, added to visits."""
+        o = Orders.make(rows, items, quantity, self.when(v, rows, rng), bad=True)
+        o.days = o.quantity * self.city.catalogue.days_per_unit[items]
+        return o
