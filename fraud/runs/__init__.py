@@ -4,14 +4,24 @@ from fraud.runs.clock import StageClock
 from fraud.runs.folder import RunFolder
 from fraud.runs.manifest import (
     code_version,
+    content_hash,
     file_hash,
     fingerprint,
     history,
     input_facts,
     previous_list,
+    read_list,
     read_manifest,
 )
-from fraud.runs.tables import REASON, RUN_TABLES, neutral, to_arrow, write_suspicions_csv, write_table
+from fraud.runs.tables import (
+    REASON,
+    RUN_TABLES,
+    neutral,
+    reasons_text,
+    to_arrow,
+    write_suspicions_csv,
+    write_table,
+)
 
 __all__ = [
     "REASON",
@@ -19,13 +29,16 @@ __all__ = [
     "RunFolder",
     "StageClock",
     "code_version",
+    "content_hash",
     "file_hash",
     "fingerprint",
     "history",
     "input_facts",
     "neutral",
     "previous_list",
+    "read_list",
     "read_manifest",
+    "reasons_text",
     "to_arrow",
     "write_suspicions_csv",
     "write_table",

@@ -80,6 +80,8 @@ class StageClock:
                 }
             )
 
+    __call__ = stage
+
     def measured(self) -> dict[str, Any]:
         """Sum the stages up, as the manifest keeps them under ``measured``."""
         return {

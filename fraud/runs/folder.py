@@ -14,13 +14,16 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow.parquet as pq
 
 from fraud.errors import DataError, EngineError, UsageError
-from fraud.runs.manifest import canonical, file_hash, read_manifest
+from fraud.runs.manifest import canonical, file_hash, read_list, read_manifest
 from fraud.runs.tables import RUN_TABLES
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 MANIFEST = "manifest.json"
 
@@ -86,6 +89,15 @@ class RunFolder:
             shutil.rmtree(self.part, ignore_errors=True)
         finally:
             self._unlock()
+
+    @property
+    def path(self) -> Path:
+        """Where the run is, or will be."""
+        return self.final
+
+    def suspicions(self) -> "pd.DataFrame":
+        """List of the run in place, amounts in yuan as floats."""
+        return read_list(self.final)
 
     def matches(self, fingerprint: str) -> bool:
         """Whether a complete, unharmed run with this fingerprint is already in place."""

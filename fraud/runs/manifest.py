@@ -34,15 +34,39 @@ def _text(value: Any) -> Any:
     return value.item() if hasattr(value, "item") else sorted(value) if isinstance(value, set) else str(value)
 
 
-def fingerprint(parts: Mapping[str, Any]) -> str:
-    """Identity of a run: hash of everything its files depend on.
+def fingerprint(*parts: Any) -> str:
+    """Identity of a run: hash of the package's code and of everything else its files depend on.
 
     Parameters
     ----------
-    parts : mapping
-        Input hashes, settings, code, model and rule-set versions, the previous list's hash.
+    *parts : Path, pydantic model, mapping, sequence or scalar
+        Inputs, settings, model and rule-set versions, the previous list. Of a path its content
+        counts, not its place; an absent one counts as absent.
     """
-    return hashlib.sha256(canonical(parts).encode()).hexdigest()
+    known = [code_version(), *(_part(part) for part in parts)]
+    return hashlib.sha256(canonical(known).encode()).hexdigest()
+
+
+def _part(part: Any) -> Any:
+    if isinstance(part, Path):
+        return content_hash(part)
+    if hasattr(part, "model_dump"):
+        return part.model_dump(mode="json")
+    if isinstance(part, Mapping):
+        return {str(k): _part(v) for k, v in part.items()}
+    if isinstance(part, list | tuple):
+        return [_part(p) for p in part]
+    return part
+
+
+def content_hash(path: Path) -> str:
+    """SHA-256 over the files of a folder (names and bytes, hidden ones left out), or of one file."""
+    if path.is_file():
+        return file_hash(path)
+    digest = hashlib.sha256()
+    for file in sorted(p for p in path.rglob("[!.]*") if p.is_file()) if path.exists() else []:
+        digest.update(f"{file.relative_to(path).as_posix()}\0{file_hash(file)}\n".encode())
+    return digest.hexdigest()
 
 
 @cache
@@ -77,15 +101,11 @@ def input_facts(tables: Mapping[str, Path]) -> list[dict[str, Any]]:
 
 def _facts(name: str, path: Path) -> dict[str, Any]:
     files = [path] if path.is_file() else sorted(path.rglob("*.parquet"))
-    digest = hashlib.sha256()
-    for file in files:
-        own = "" if path.is_file() else file.relative_to(path).as_posix()
-        digest.update(f"{own}\0{file_hash(file)}\n".encode())
     return {
         "table": name,
         "rows": sum(pq.read_metadata(f).num_rows for f in files),
         "bytes": sum(f.stat().st_size for f in files),
-        "sha256": digest.hexdigest(),
+        "sha256": content_hash(path),
         "totals": _totals(name, files),
     }
 
@@ -127,12 +147,14 @@ def read_manifest(folder: Path) -> dict[str, Any] | None:
 
 def previous_list(out: Path, month: str) -> "pd.DataFrame | None":
     """Suspicion list of the month before, where it was run: contract columns, amounts as floats."""
-    path = out / month_text(month_number(month) - 1) / "suspicions.parquet"
-    if not path.exists():
-        return None
-    frame = pq.read_table(path).to_pandas()
-    amounts = ["amount_at_risk", "expected_recovery"]
-    return frame.astype(dict.fromkeys(amounts, "float64"))
+    folder = out / month_text(month_number(month) - 1)
+    return read_list(folder) if (folder / "suspicions.parquet").exists() else None
+
+
+def read_list(folder: Path) -> "pd.DataFrame":
+    """Suspicion list of a run folder: contract columns, amounts in yuan as floats."""
+    frame = pq.read_table(folder / "suspicions.parquet").to_pandas()
+    return frame.astype(dict.fromkeys(["amount_at_risk", "expected_recovery"], "float64"))
 
 
 def history(out: Path, month: str, months: int = 12) -> "pd.DataFrame":
