@@ -63,7 +63,7 @@ def amount_at(label: np.ndarray, score: np.ndarray, amount: np.ndarray, share: f
 
 
 def lift_at(label: np.ndarray, score: np.ndarray, share: float) -> float:
-    """Confirmed share in the top `share` over the confirmed share of all.
+    """Compute the lift: confirmed share in the top `share` over the confirmed share of all.
 
     >>> lift_at(np.array([1, 0, 0, 0]), np.array([4, 3, 2, 1]), 0.25)
     4.0

@@ -173,7 +173,7 @@ def _curve(
 
 
 def stop_at(curve: np.ndarray, patience: int = _PATIENCE) -> int:
-    """Rounds early stopping would keep: the best before `patience` rounds pass without a better one.
+    """Count the rounds early stopping keeps: the best before `patience` rounds pass without a better one.
 
     >>> stop_at(np.array([0.5, 0.4, 0.45, 0.46, 0.1]), patience=2)
     2

@@ -15,25 +15,38 @@ KEYS = frozenset(
         "month", "visit_type", "settled_at", "amount_at_risk", "peer_group", "peer_n", "first_stage",
     }
 )  # fmt: skip
-# of an entity's latest row at or before its decision; older activity says too little about it
+# larger magnitudes do not fit float32
 _LIMIT = np.float32(3e38)
 
 
 def feature_columns(
-    frame: pd.DataFrame, include: Sequence[str] = (), exclude: Sequence[str] = ()
+    frame: pd.DataFrame,
+    include: Sequence[str] = (),
+    exclude: Sequence[str] = (),
+    known: Sequence[str] | None = None,
 ) -> tuple[str, ...]:
     """Numeric columns a detector may use, in the frame's order.
+
+    Parameters
+    ----------
+    frame : DataFrame
+    include, exclude : sequence of str
+        The experiment's choice.
+    known : sequence of str, optional
+        Columns that are features; by default every numeric column that is no key.
 
     Raises
     ------
     UsageError
         `include` or `exclude` names a column the frame does not have, or nothing is left.
     """
-    numeric = [str(c) for c in frame.columns if c not in KEYS and pd.api.types.is_numeric_dtype(frame[c])]
+    candidates = [c for c in frame.columns if (c not in KEYS if known is None else c in set(known))]
+    numeric = [str(c) for c in candidates if pd.api.types.is_numeric_dtype(frame[c])]
     unknown = [c for c in (*include, *exclude) if c not in numeric]
     if unknown:
         raise UsageError(
-            f"The experiment names {len(unknown)} features the data do not have: {', '.join(sorted(unknown))}. "
+            f"The experiment names {len(unknown)} features the data do not have: "
+            f"{', '.join(sorted(unknown))}. "
             "Take them out of `include`/`exclude`, or supply the tables they need."
         )
     chosen = tuple(c for c in numeric if (not include or c in include) and c not in exclude)
@@ -76,7 +89,8 @@ def check_features(frame: pd.DataFrame, features: Sequence[str]) -> None:
     if extra:
         problems.append(f"The data have {len(extra)} features the model does not know: {', '.join(extra)}.")
     problems.append(
-        "Train again on data with these columns (`fraud train`), or supply the tables and columns the features need."
+        "Train again on data with these columns (`fraud train`), or supply the tables and columns "
+        "the features need."
     )
     raise NotTrainedError(problems)
 

@@ -11,7 +11,7 @@ from fraud.detectors.calibration import Platt, intercept_for, sigmoid
 from fraud.detectors.frames import Audited
 
 # confirmed random audits from which slope and level can both be learnt, and from which the level can
-_BOTH, _LEVEL, _LEVEL_ROWS = 15, 2, 50
+_BOTH, _LEVEL, _LEVEL_ROWS = 15, 2, 30
 
 
 def calibrate(z: np.ndarray, audited: Audited, everyone: np.ndarray) -> tuple[Platt, list[words.Note]]:
@@ -43,7 +43,7 @@ def calibrate(z: np.ndarray, audited: Audited, everyone: np.ndarray) -> tuple[Pl
     if drawn >= _LEVEL_ROWS and confirmed >= _LEVEL:
         prior = (confirmed + 0.5) / (drawn + 1.0)
         level = intercept_for(everyone, fitted.slope, prior)
-        return Platt(fitted.slope, level), [words.random_intercept(drawn, confirmed)]
+        return Platt(fitted.slope, level), [words.random_level(drawn, confirmed)]
     return fitted, [words.no_random()]
 
 

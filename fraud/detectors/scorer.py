@@ -6,7 +6,7 @@ comparable and one claim can be scored alone. Being additive, it can be explaine
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -72,6 +72,7 @@ class Scorer:
         experiment: "Experiment",
         progress: Callable[[str, int, int], None] | None = None,
         directions: Mapping[str, int] | None = None,
+        features: Sequence[str] | None = None,
         threads: int = 1,
     ) -> "Scorer":
         """Train on a feature table and the audits known so far.
@@ -86,7 +87,9 @@ class Scorer:
         progress : callable, optional
             ``(stage, done, total)``.
         directions : mapping, optional
-            Suspicious direction per feature (+1, -1, 0), from the catalog; 0 where absent.
+            Suspicious direction per feature (+1, -1, 0); the catalog's by default, 0 where absent.
+        features : sequence of str, optional
+            Columns that are features; by default every numeric column that is no key.
         threads : int
             Threads to score with while training; trees are grown on one, for reproducibility.
 
@@ -103,21 +106,23 @@ class Scorer:
         """
         if not len(frame):
             raise NotTrainedError("There is no row to train on: the training months hold no claims.")
-        features = feature_columns(frame, experiment.include, experiment.exclude)
-        matrix = matrix_of(frame, features)
+        chosen = feature_columns(frame, experiment.include, experiment.exclude, features)
+        matrix = matrix_of(frame, chosen)
         if progress:
             progress("isolation forest", 0, 1)
-        direction = np.array([int((directions or {}).get(f, 0)) for f in features])
+        signs = catalog_directions() if directions is None else directions
+        direction = np.array([int(signs.get(f, 0)) for f in chosen])
         forest = Forest.fit(matrix, direction, experiment.forest, experiment.seed)
-        scorer = cls(experiment.target, features, forest, threads=threads)
+        scorer = cls(experiment.target, chosen, forest, threads=threads)
         audited = join_audits(frame, labels, experiment.target)
-        scorer.summary = _opening(frame, audited, experiment, features)
+        scorer.summary = _opening(frame, audited, experiment, chosen)
         too_few = words.too_few(audited, experiment.boosting.min_positives)
         if too_few is not None:
             scorer.summary["fallbacks"].append(too_few)
         else:
             scorer._fit_supervised(frame, matrix, audited, experiment, progress)
         scorer.summary["importance"] = scorer._importance(frame)
+        scorer.summary["messages"] = words.messages(scorer.summary)
         return scorer
 
     def _fit_supervised(
@@ -297,7 +302,8 @@ class Scorer:
             forest_text = (folder / "forest.txt").read_text(encoding="utf-8")
         except (FileNotFoundError, NotADirectoryError, ValueError) as error:
             raise NotTrainedError(
-                f"{folder.name}: no readable model here ({type(error).__name__}). Train one with `fraud train`."
+                f"{folder.name}: no readable model here ({type(error).__name__}). "
+                "Train one with `fraud train`."
             ) from None
         if data.get("format") != FORMAT:
             raise NotTrainedError(
@@ -321,6 +327,13 @@ class Scorer:
             summary=data["summary"],
             threads=threads,
         )
+
+
+def catalog_directions() -> dict[str, int]:
+    """Suspicious direction of each feature of the catalog."""
+    from fraud.features.catalog import CATALOG
+
+    return {name: feature.direction for name, feature in CATALOG.items()}
 
 
 def _opening(

@@ -39,7 +39,7 @@ class Supervised:
         return self.boosting.margin(matrix, threads)
 
     def inputs(self, frame: pd.DataFrame, margin: np.ndarray) -> np.ndarray:
-        """Inputs of the second stage for every row of a frame that holds its own context."""
+        """Compute the second stage's inputs for every row of a frame that holds its own context."""
         assert self.second is not None
         others = second_stage.other_rows(
             frame, sigmoid(margin), self.second.actors, self.second.months, self.second.average
@@ -179,9 +179,13 @@ def _out_of_fold(
         if progress:
             progress("out-of-fold models", k, experiment.folds)
         model = Boosting.fit(
-            matrix[audited.row[~held]], audited.label[~held], settings, rounds, experiment.seed + 1000 * (k + 1),
+            matrix[audited.row[~held]],
+            audited.label[~held],
+            settings,
+            rounds,
+            experiment.seed + 1000 * (k + 1),
             bags=min(2, settings.bags),
-        )  # fmt: skip
+        )
         all_rows = model.margin(matrix, threads)
         margin[held] = all_rows[audited.row[held]]
         share[held] = _share_below(all_rows, margin[held])

@@ -48,7 +48,7 @@ def test_ranks_bad_claims_first_and_scores_are_probabilities(data, fitted):
 def test_second_stage_helps_when_actors_repeat(data, fitted):
     frame, _, labels = data
     unseen, truth = claims(seed=11)
-    without = Scorer.fit(frame, labels, SMALL.model_copy(update={"second_stage": False}))
+    without = Scorer.fit(frame, labels, SMALL.model_copy(update={"second_stage": False}), directions={})
     assert evaluate.average_precision(truth, fitted.score(unseen)["score"]) > evaluate.average_precision(
         truth, without.score(unseen)["score"]
     )
@@ -105,7 +105,7 @@ def test_few_labels(data, positives):
         ]
     )
     labels = pd.DataFrame({"subject_id": frame["claim_id"].iloc[rows], "label": bad[rows], "random": False})
-    scorer = Scorer.fit(frame, labels, SMALL)
+    scorer = Scorer.fit(frame, labels, SMALL, directions={})
     scored = scorer.score(frame)
     codes = {note["code"] for note in scorer.summary["fallbacks"]}
     if positives < 20:
@@ -125,7 +125,7 @@ def test_few_labels(data, positives):
 @pytest.mark.parametrize("only", [0, 1])
 def test_one_outcome_only(data, only):
     frame, bad, labels = data
-    scorer = Scorer.fit(frame, labels[labels["label"] == only], SMALL)
+    scorer = Scorer.fit(frame, labels[labels["label"] == only], SMALL, directions={})
     assert not scorer.summary["supervised"]
     assert scorer.summary["fallbacks"][0]["code"] == "few_labels"
 
@@ -133,14 +133,14 @@ def test_one_outcome_only(data, only):
 def test_labels_about_nobody_are_counted(data):
     frame, _, labels = data
     stray = labels.head(4).assign(subject_id=["x1", "x2", "x3", "x4"])
-    scorer = Scorer.fit(frame, stray, SMALL)
+    scorer = Scorer.fit(frame, stray, SMALL, directions={})
     assert scorer.summary["labels_without_row"] == 4
     assert [n["code"] for n in scorer.summary["fallbacks"]] == ["labels_without_row", "no_labels"]
 
 
 def test_no_labels_table_at_all(data):
     empty = pd.DataFrame({"subject_id": [], "label": [], "random": [], "decided_at": []})
-    assert not Scorer.fit(data[0], empty, SMALL).summary["supervised"]
+    assert not Scorer.fit(data[0], empty, SMALL, directions={}).summary["supervised"]
 
 
 def test_mismatch_names_the_differing_columns(data, fitted):
@@ -156,13 +156,13 @@ def test_mismatch_names_the_differing_columns(data, fitted):
 def test_unknown_features_in_the_experiment_are_refused(data):
     frame, _, labels = data
     with pytest.raises(UsageError, match="claim_dream"):
-        Scorer.fit(frame, labels, SMALL.model_copy(update={"include": ("claim_dream",)}))
+        Scorer.fit(frame, labels, SMALL.model_copy(update={"include": ("claim_dream",)}), directions={})
 
 
 def test_chosen_features_only(data):
     frame, _, labels = data
     wanted = SMALL.model_copy(update={"exclude": ("claim_noise",)})
-    assert Scorer.fit(frame, labels, wanted).features == FEATURES[:-1]
+    assert Scorer.fit(frame, labels, wanted, directions={}).features == FEATURES[:-1]
 
 
 def test_entity_target_without_a_later_slice():
@@ -190,7 +190,7 @@ def test_entity_target_without_a_later_slice():
         }
     )
     experiment = SMALL.model_copy(update={"target": "institution"})
-    scorer = Scorer.fit(frame, labels, experiment)
+    scorer = Scorer.fit(frame, labels, experiment, directions={})
     assert scorer.summary["stopping"] == "folds"
     assert scorer.supervised.second is None
     assert evaluate.roc_auc(bad, scorer.score(frame)["score"]) > 0.8
