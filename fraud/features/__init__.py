@@ -1,0 +1,1 @@
+"""Features of claims, patients, doctors, departments and institutions, as Ibis expressions."""

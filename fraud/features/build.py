@@ -1,0 +1,128 @@
+"""Build feature tables: claims first, then the entities that sum over them."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import ibis.expr.types as ir
+
+from fraud.features import claim, department, doctor, entity, facts, institution, patient, peers
+from fraud.features.catalog import ENTITIES, features, of_entity
+from fraud.features.measures import left
+from fraud.features.scope import Engine, Progress, Scope
+
+BUILDERS: dict[str, Callable[[Scope], ir.Table]] = {
+    "patient": patient.build,
+    "doctor": doctor.build,
+    "department": department.build,
+    "institution": institution.build,
+}
+STAGES = 120
+"""About as many tables as a build of everything keeps; progress only."""
+
+
+@dataclass(frozen=True)
+class FeatureTables:
+    """What `build` made.
+
+    Attributes
+    ----------
+    paths : dict of str to Path
+        Entity → Parquet, also registered in the engine as ``features_<entity>``.
+    columns : dict of str to tuple of str
+        Entity → features in its table. The claim table's end with those of its patient, doctor,
+        department and institution, where these were built too.
+    skipped : dict of str to str
+        Feature → why it is not there.
+    """
+
+    paths: dict[str, Path]
+    columns: dict[str, tuple[str, ...]]
+    skipped: dict[str, str]
+
+
+def build(
+    engine: Engine,
+    months: Sequence[int],
+    entities: Sequence[str] = ENTITIES,
+    window_months: int = 1,
+    progress: Progress | None = None,
+) -> FeatureTables:
+    """Build the features of claims and entities for the months asked for.
+
+    Parameters
+    ----------
+    engine : Engine
+        With a dataset opened.
+    months : sequence of int
+        Months to build, as `fraud.schema.month_number` counts them.
+    entities : sequence of str
+        Which tables to build.
+    window_months : int
+        Entities active in so many trailing months get a row.
+    progress : callable or None
+        Called with (stage, done, total).
+
+    Returns
+    -------
+    FeatureTables
+        One row per claim of the months, and per entity and month. Features are float64, NULL where
+        unknown, in catalog order.
+    """
+    scope = Scope(engine, tuple(sorted(set(months))), window_months, progress, STAGES)
+    facts.build(scope)
+    peers.assign(scope)
+    claim.build(scope)
+    entity.details(scope)
+    names, skipped = _available(scope)
+    paths: dict[str, Path] = {}
+    columns: dict[str, tuple[str, ...]] = {}
+    for kind in (k for k in ENTITIES[1:] if k in entities):
+        table = BUILDERS[kind](scope)
+        columns[kind] = names[kind]
+        paths[kind] = _write(scope, f"features_{kind}", _select(table, _ENTITY_BASE[kind], names[kind]))
+    if "claim" in entities:
+        joined = [k for k in ENTITIES[1:] if k in paths]
+        columns["claim"] = names["claim"] + tuple(n for k in joined for n in names[k])
+        paths["claim"] = _write(scope, "features_claim", _claims(scope, joined, names))
+    if progress is not None:
+        progress("features", STAGES, STAGES)
+    return FeatureTables(paths, columns, skipped)
+
+
+_CLAIM_BASE = (
+    "claim_id", "month", "patient_id", "doctor_id", "department_id", "institution_id", "visit_type",
+    "settled_at", "amount_at_risk", "peer_group", "peer_n",
+)  # fmt: skip
+_ENTITY_BASE = {
+    k: (f"{k}_id", "month", "amount_at_risk", "claims", "peer_group", "peer_n") for k in ENTITIES[1:]
+}
+
+
+def _available(scope: Scope) -> tuple[dict[str, tuple[str, ...]], dict[str, str]]:
+    names: dict[str, tuple[str, ...]] = {}
+    skipped: dict[str, str] = {}
+    for kind in ENTITIES:
+        for name in of_entity(kind):
+            absent = scope.missing(features()[name].needs)
+            if absent:
+                skipped[name] = f"the dataset has no {', '.join(absent)}"
+        names[kind] = tuple(n for n in of_entity(kind) if n not in skipped)
+    return names, skipped
+
+
+def _select(table: ir.Table, base: Sequence[str], names: Sequence[str]) -> ir.Table:
+    return table.select(*base, **{n: table[n].cast("float64") for n in names})
+
+
+def _claims(scope: Scope, joined: Sequence[str], names: dict[str, tuple[str, ...]]) -> ir.Table:
+    table = scope["claim"]
+    table = _select(table.filter(table.month.isin(scope.months)), _CLAIM_BASE, names["claim"])
+    for kind in joined:
+        own = _select(scope[kind], (f"{kind}_id", "month"), names[kind])
+        table = left(table, own, [f"{kind}_id", "month"])
+    return table
+
+
+def _write(scope: Scope, name: str, table: ir.Table) -> Path:
+    return scope.engine.materialize(name, table)

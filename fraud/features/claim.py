@@ -1,0 +1,36 @@
+"""The claim table: every part joined, one row per claim of the months asked for."""
+
+import ibis
+import ibis.expr.types as ir
+
+from fraud.features import claim_amounts, claim_history
+from fraud.features.measures import left, ratio
+from fraud.features.scope import Scope
+
+THEMES = (
+    claim_history,
+    claim_amounts,
+)
+
+IDS = ("claim_id", "month", "patient_id", "doctor_id", "department_id", "institution_id", "visit_type")
+
+
+def build(scope: Scope) -> ir.Table:
+    """Keep ``fx_claim``: ids, context and every claim feature, for the claims of `Scope.detailed`."""
+    claims = scope["claims"]
+    groups = scope["peer_groups"].drop("level")
+    table = left(claims.filter(claims.month.isin(scope.detailed)), groups, "claim_id")
+    table = table.select(
+        *IDS,
+        "settled_at",
+        "peer_group",
+        "peer_n",
+        "is_visit",
+        amount_at_risk=ibis.ifelse(table.is_visit == 1, ratio(table.net_fund, ibis.literal(100)), 0.0).clip(
+            lower=0.0
+        ),
+    )
+    for theme in THEMES:
+        for part in theme.build(scope):
+            table = left(table, part, "claim_id")
+    return scope.keep("claim", table)

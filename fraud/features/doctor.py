@@ -1,0 +1,21 @@
+"""Doctors: load, mix, prices and patients, against doctors of the specialty and kind of institution."""
+
+import ibis.expr.types as ir
+
+from fraud.features import entity
+from fraud.features.scope import Scope
+
+SCORES = {"amount_mean": True, "claims_3m": True, "amount_to_expected": True, "patient_n": True, "case_mix": True}
+LEVELS = (("specialty", "kind"), ("specialty",), ("kind",))
+
+
+def build(scope: Scope) -> ir.Table:
+    """Keep ``fx_doctor``. Claims whose doctor is unknown belong to no doctor."""
+    return entity.assemble(scope, "doctor", [], attributes(scope, "doctor_id"), LEVELS, SCORES)
+
+
+def attributes(scope: Scope, key: str) -> ir.Table:
+    """Specialty and kind of institution of a doctor or department: the smallest text among its claims."""
+    claims = scope["claims"]
+    known = claims.filter(claims[key].notnull())
+    return known.group_by(key).agg(specialty=known.specialty.min(), kind=known.kind.min())

@@ -1,0 +1,125 @@
+"""What a build is about: the engine, the months scored and the months their history needs."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import ibis
+import ibis.expr.types as ir
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+Progress = Callable[[str, int, int], None]
+HISTORY = 12
+"""Months of history behind the earliest month a feature looks at."""
+MIX = 3
+"""Fewest months that shares and means of an entity are taken over."""
+PEERS = 3
+"""Months of peers that a claim is compared with: its own and the two before."""
+SMALL = 30
+"""Peer groups smaller than this fall back to a wider one."""
+STAY_MINIMUM = 2
+"""Stays of at least so many calendar days count as overnight."""
+
+
+class Engine(Protocol):
+    """What builders need of an engine; see `fraud.engines.Engine`."""
+
+    present: dict[str, set[str]]
+    work: Path
+
+    def materialize(self, name: str, expression: ir.Table) -> Path:
+        """Run an expression, keep its rows as Parquet and register them as `name`."""
+        ...
+
+    def register(self, name: str, path: Path) -> None:
+        """Make the Parquet at `path` readable as `name`."""
+        ...
+
+
+@dataclass
+class Scope:
+    """The months of a build and the tables it has kept so far.
+
+    Attributes
+    ----------
+    engine : Engine
+        Runs the expressions.
+    months : tuple of int
+        Months scored, ascending (see `fraud.schema.month_number`).
+    window : int
+        Months a subject may have been active in to be scored.
+    progress : callable or None
+        Called with the stage's text, stages done and stages in all.
+    """
+
+    engine: Engine
+    months: tuple[int, ...]
+    window: int = 1
+    progress: Progress | None = None
+    stages: int = 1
+    done: int = 0
+    kept: dict[str, ir.Table] = field(default_factory=dict)
+
+    @property
+    def mix(self) -> int:
+        """Months that shares and means of an entity are taken over."""
+        return max(MIX, self.window)
+
+    @property
+    def last(self) -> int:
+        """Latest month any feature sees."""
+        return max(self.months)
+
+    @property
+    def detailed(self) -> tuple[int, ...]:
+        """Months whose claims get features: those scored and those entities sum over."""
+        return tuple(sorted({m - back for m in self.months for back in range(self.mix)}))
+
+    @property
+    def first(self) -> int:
+        """Earliest month any feature sees."""
+        return min(self.detailed) - HISTORY
+
+    def __getitem__(self, name: str) -> ir.Table:
+        return self.kept[name]
+
+    def has(self, *columns: str) -> bool:
+        """Whether the dataset has every one of these ``table.column`` names."""
+        return not self.missing(columns)
+
+    def missing(self, columns: Sequence[str]) -> tuple[str, ...]:
+        """Those of the ``table.column`` names the dataset lacks."""
+        pairs = (c.split(".", 1) for c in columns)
+        return tuple(f"{t}.{c}" for t, c in pairs if c not in self.engine.present.get(t, set()))
+
+    def keep(self, name: str, expression: ir.Table) -> ir.Table:
+        """Run an expression and return the kept rows as an unbound table called ``fx_<name>``.
+
+        Kept tables cut the graph of expressions into pieces that compile and run quickly.
+        """
+        self.engine.materialize(f"fx_{name}", expression)
+        self.kept[name] = ibis.table(expression.schema(), name=f"fx_{name}")
+        if self.progress is not None:
+            self.progress(name, self.done, self.stages)
+        self.done = min(self.done + 1, self.stages)
+        return self.kept[name]
+
+    def small_table(self, name: str, columns: Mapping[str, Sequence[Any]]) -> ir.Table:
+        """A table of a few constants, registered as ``fx_<name>``."""
+        path = self.engine.work / f"fx_{name}.parquet"
+        rows = pa.table({k: pa.array(list(v)) for k, v in columns.items()})
+        pq.write_table(rows, path)
+        self.engine.register(f"fx_{name}", path)
+        from ibis.formats.pyarrow import PyArrowSchema
+
+        self.kept[name] = ibis.table(PyArrowSchema.to_ibis(rows.schema), name=f"fx_{name}")
+        return self.kept[name]
+
+    def window_calendar(self, name: str, months: Sequence[int], back: int) -> ir.Table:
+        """Pairs (scored_month, month) with month among the `back` months ending in scored_month."""
+        pairs = [(m, m - i) for m in months for i in range(back)]
+        return self.small_table(
+            name, {"scored_month": [p[0] for p in pairs], "month": [p[1] for p in pairs]}
+        )
