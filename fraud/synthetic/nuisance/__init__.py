@@ -1,7 +1,52 @@
 """Innocent look-alikes: what honest people do that looks like fraud."""
 
 from fraud.synthetic.nuisance.base import Nuisance
+from fraud.synthetic.nuisance.courses import ChemoCycle, DialysisShift, PsychiatricStay, RehabCourse, TcmCourse
+from fraud.synthetic.nuisance.flows import DaySurgery, FluSeason, PeriodEndLoad
+from fraud.synthetic.nuisance.gatherings import (
+    CareHomeVisit,
+    CataractBatch,
+    ChronicClinicDay,
+    CommunityCheck,
+    CompanyCheck,
+    FamilyVisit,
+    SchoolCheck,
+    SeasonalTcm,
+    SpecialDrugDay,
+)
+from fraud.synthetic.nuisance.people import (
+    ExpensivePatient,
+    HighVolumeDoctor,
+    Maternity,
+    PopularSpecialist,
+    Transfer,
+    WideTraveller,
+)
 
-NUISANCES: tuple[type[Nuisance], ...] = ()
+NUISANCES: tuple[type[Nuisance], ...] = (
+    DialysisShift,
+    ChemoCycle,
+    RehabCourse,
+    TcmCourse,
+    PsychiatricStay,
+    DaySurgery,
+    Maternity,
+    Transfer,
+    FamilyVisit,
+    CareHomeVisit,
+    ChronicClinicDay,
+    CommunityCheck,
+    PopularSpecialist,
+    FluSeason,
+    SchoolCheck,
+    CompanyCheck,
+    PeriodEndLoad,
+    SpecialDrugDay,
+    CataractBatch,
+    SeasonalTcm,
+    ExpensivePatient,
+    HighVolumeDoctor,
+    WideTraveller,
+)
 
 __all__ = ["NUISANCES", "Nuisance"]
