@@ -39,6 +39,7 @@ class GateSettings(_Section):
     max_line_mismatch: Share = Field(0.05, description="Largest share of claims whose total differs from the sum of their lines by more than one currency unit.")
     max_future: Share = Field(0.001, description="Largest share of claims dated after the end of the scored month's data or before 1990.")
     max_duplicates: Share = Field(0.02, description="Largest share of rows that repeat a key.")
+    as_of: str = Field("", pattern=r"^(\d{4}-\d{2}-\d{2})?$", description="Last day the data reach to, as YYYY-MM-DD; later dates are in the future. Empty to take it from the data: the month after the last one with a tenth of the usual claims.")
     min_volume_ratio: Share = Field(0.5, description="The scored month must hold at least this share of the median claim count of the three months before it.")
     max_volume_ratio: float = Field(3.0, gt=1, description="And at most this multiple of it.")
 
