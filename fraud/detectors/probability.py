@@ -7,7 +7,7 @@ import numpy as np
 
 from fraud import evaluate
 from fraud.detectors import words
-from fraud.detectors.calibration import Platt, intercept_for, sigmoid
+from fraud.detectors.calibration import Platt, intercept_for
 from fraud.detectors.frames import Audited
 
 # confirmed random audits from which slope and level can both be learnt, and from which the level can
@@ -56,14 +56,31 @@ def held_out_metrics(audited: Audited, scores: Mapping[str, np.ndarray]) -> dict
             continue
         out[scope] = {"rows": len(label), "positives": int(label.sum())}
         for name, values in scores.items():
-            out[scope][name] = {
-                "average_precision": round(evaluate.average_precision(label, values[rows]), 6),
-                "roc_auc": round(evaluate.roc_auc(label, values[rows]), 6),
-            }
+            out[scope][name] = _figures(label, values[rows])
         probability = np.clip(scores["score"][rows], 1e-9, 1 - 1e-9)
         out[scope]["score"]["log_loss"] = round(evaluate.log_loss(label, probability), 6)
         out[scope]["score"]["mean_probability"] = round(float(probability.mean()), 6)
     return out
 
 
-__all__ = ["calibrate", "held_out_metrics", "sigmoid"]
+def _figures(label: np.ndarray, values: np.ndarray) -> dict[str, float]:
+    """Average precision and AUC with bootstrap intervals."""
+    out = {}
+    for name, metric in (("average_precision", evaluate.average_precision), ("roc_auc", evaluate.roc_auc)):
+        value, low, high = evaluate.bootstrap(metric, label, values, draws=100)
+        out |= {name: round(value, 6), f"{name}_low": round(low, 6), f"{name}_high": round(high, 6)}
+    return out
+
+
+def held_out_curves(audited: Audited, probability: np.ndarray) -> dict[str, Any]:
+    """Out-of-fold precision–recall and reliability, of random audits where they suffice."""
+    confirmed = int(audited.label[audited.random].sum())
+    enough = confirmed >= _BOTH and int(audited.random.sum()) - confirmed >= _BOTH
+    rows = audited.random if enough else np.ones(len(audited.label), bool)
+    label, p = audited.label[rows], probability[rows]
+    bins = evaluate.reliability(label, p, bins=min(10, max(2, len(label) // 30)))
+    return {
+        "scope": "random" if enough else "audited",
+        "precision_recall": [[round(v, 6) for v in pair] for pair in evaluate.precision_recall(label, p)],
+        "reliability": [{k: round(v, 6) for k, v in part.items()} for part in bins],
+    }

@@ -18,7 +18,7 @@ from fraud.detectors import supervised, words
 from fraud.detectors.calibration import Platt, Reference, logit, share_out, sigmoid
 from fraud.detectors.forest import Forest, Scaling
 from fraud.detectors.frames import Audited, feature_columns, join_audits, matrix_of
-from fraud.detectors.probability import calibrate, held_out_metrics
+from fraud.detectors.probability import calibrate, held_out_curves, held_out_metrics
 from fraud.detectors.supervised import Supervised
 from fraud.errors import NotTrainedError
 
@@ -155,6 +155,7 @@ class Scorer:
             "curve": [round(float(v), 6) for v in training.curve],
             "second_stage": None if self.supervised.second is None else self.supervised.second.as_dict(),
             "calibration": {"slope": self.platt.slope, "intercept": self.platt.intercept},
+            "curves": held_out_curves(audited, sigmoid(self.platt.logit(held_out))),
             "metrics": held_out_metrics(
                 audited,
                 {

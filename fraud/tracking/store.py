@@ -1,0 +1,371 @@
+"""The MLflow store: where runs and models are kept, and how a model is found again."""
+
+import hashlib
+import json
+import logging
+import re
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+from fraud.errors import EngineError, NotTrainedError
+from fraud.settings import Experiment
+from fraud.tracking.card import write_card
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+    from fraud.detectors.scorer import Scorer
+    from fraud.settings import Settings
+
+CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous"
+_HASH_TAG = "content_sha256"
+# MLflow takes at most these many per call
+_METRICS, _PARAMS = 1000, 100
+
+
+def _folder(settings: "Settings") -> Path:
+    return Path(settings.tracking.models).resolve()
+
+
+def _database(settings: "Settings") -> Path:
+    return _folder(settings) / "mlflow.db"
+
+
+def _absent(settings: "Settings") -> bool:
+    """Whether the local store does not exist yet (asking MLflow would create it)."""
+    return not settings.tracking.uri and not _database(settings).exists()
+
+
+def _client(settings: "Settings") -> "MlflowClient":
+    """Client of the configured store, without chatter; the local store is made on first use."""
+    # MLflow and its dependencies warn about each other's futures: nothing a user of ours can act on
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            from mlflow import MlflowClient
+
+            for noisy in ("mlflow", "alembic"):
+                logging.getLogger(noisy).setLevel(logging.ERROR)
+            uri = settings.tracking.uri
+            if not uri:
+                _folder(settings).mkdir(parents=True, exist_ok=True)
+                uri = f"sqlite:///{_database(settings)}"
+            return MlflowClient(tracking_uri=uri, registry_uri=uri)
+        except Exception as error:
+            raise EngineError(
+                f"MLflow does not open its store {settings.tracking.uri or _database(settings).name}: "
+                f"{type(error).__name__}. Check [tracking] uri, and that the model folder is writable."
+            ) from error
+
+
+def _experiment_id(client: "MlflowClient", settings: "Settings") -> str:
+    name = settings.tracking.experiment
+    found = client.get_experiment_by_name(name)
+    if found is not None:
+        return str(found.experiment_id)
+    place = None if settings.tracking.uri else (_folder(settings) / "artifacts").as_uri()
+    return str(client.create_experiment(name, artifact_location=place))
+
+
+def folder_hash(folder: Path) -> str:
+    """SHA-256 over the names and contents of all files below a folder."""
+    total = hashlib.sha256()
+    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        total.update(f"{path.relative_to(folder).as_posix()}\x1f{digest}\n".encode())
+    return total.hexdigest()
+
+
+def log_training(
+    scorers: "Mapping[str, Scorer]",
+    *,
+    name: str,
+    until: str,
+    experiment: Experiment,
+    settings: "Settings",
+    skipped: Mapping[str, str] | None = None,
+    promote: bool = True,
+) -> tuple[str, str]:
+    """Keep a trained model with everything needed to judge it, and register it.
+
+    Parameters
+    ----------
+    scorers : mapping of str to Scorer
+        Per kind of subject.
+    name : str
+        Registered model; the dataset's name.
+    until : str
+        Last training month, ``YYYY-MM``.
+    experiment : Experiment
+    settings : Settings
+    skipped : mapping, optional
+        Feature → why it was skipped.
+    promote : bool
+        Make it champion (the former champion stays as "previous"). The first model of a name becomes
+        champion in any case; without promotion a later one becomes "challenger".
+
+    Returns
+    -------
+    run_id, version : str
+    """
+    with TemporaryDirectory(prefix="fraud-model-") as place:
+        folder = Path(place)
+        model = folder / "model"
+        _write_model(model, scorers, name, until, experiment)
+        digest = folder_hash(model)
+        write_card(folder, scorers, name, until, experiment, skipped or {}, digest)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            client = _client(settings)
+            run_id = _run(client, settings, f"train {name} {until}", {"fraud.stage": "train"})
+            _log(client, run_id, _parameters(name, until, experiment, scorers), _metrics(scorers))
+            _log_curves(client, run_id, scorers)
+            client.log_artifacts(run_id, str(folder))
+            client.set_terminated(run_id)
+            return run_id, _register(client, name, run_id, digest, until, promote)
+
+
+def _write_model(
+    folder: Path, scorers: "Mapping[str, Scorer]", name: str, until: str, experiment: Experiment
+) -> None:
+    for kind, scorer in scorers.items():
+        scorer.save(folder / kind)
+    about = {"name": name, "until": until, "kinds": list(scorers), "experiment": experiment.model_dump()}
+    text = json.dumps(about, ensure_ascii=False, sort_keys=True, indent=1)
+    (folder / "about.json").write_text(text + "\n", encoding="utf-8", newline="\n")
+
+
+def _run(client: "MlflowClient", settings: "Settings", title: str, tags: Mapping[str, str]) -> str:
+    run = client.create_run(_experiment_id(client, settings), run_name=title, tags=dict(tags))
+    return str(run.info.run_id)
+
+
+def _log(
+    client: "MlflowClient", run_id: str, parameters: Mapping[str, Any], metrics: Mapping[str, float]
+) -> None:
+    from mlflow.entities import Metric, Param
+    from mlflow.utils.time import get_current_time_millis
+
+    now = get_current_time_millis()
+    points = [Metric(_key(k), float(v), now, 0) for k, v in metrics.items() if v == v]
+    params = [Param(_key(k), str(v)[:5000]) for k, v in parameters.items()]
+    for i in range(0, len(points), _METRICS):
+        client.log_batch(run_id, metrics=points[i : i + _METRICS])
+    for i in range(0, len(params), _PARAMS):
+        client.log_batch(run_id, params=params[i : i + _PARAMS])
+
+
+def _log_curves(client: "MlflowClient", run_id: str, scorers: "Mapping[str, Scorer]") -> None:
+    """Held-out log-loss by round, so that MLflow can draw it."""
+    from mlflow.entities import Metric
+    from mlflow.utils.time import get_current_time_millis
+
+    now = get_current_time_millis()
+    for kind, scorer in scorers.items():
+        curve = scorer.summary.get("curve", [])
+        points = [Metric(f"{kind}.held_out_log_loss", v, now, i + 1) for i, v in enumerate(curve)]
+        for i in range(0, len(points), _METRICS):
+            client.log_batch(run_id, metrics=points[i : i + _METRICS])
+
+
+def _key(text: str) -> str:
+    """Characters MLflow allows in a key."""
+    return re.sub(r"[^\w\-. /]", "_", text)[:250]
+
+
+def _flat(data: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    out: dict[str, Any] = {}
+    for key, value in data.items():
+        name = f"{prefix}{key}"
+        if isinstance(value, Mapping):
+            out |= _flat(value, f"{name}.")
+        else:
+            out[name] = value
+    return out
+
+
+def _parameters(
+    name: str, until: str, experiment: Experiment, scorers: "Mapping[str, Scorer]"
+) -> dict[str, Any]:
+    out = {"model": name, "until": until} | _flat(experiment.model_dump(), "experiment.")
+    for kind, scorer in scorers.items():
+        notes = [note["code"] for note in scorer.summary["fallbacks"]]
+        out |= {f"{kind}.supervised": scorer.supervised is not None, f"{kind}.fallbacks": " ".join(notes)}
+    return out
+
+
+def _metrics(scorers: "Mapping[str, Scorer]") -> dict[str, float]:
+    out: dict[str, float] = {}
+    for kind, scorer in scorers.items():
+        numbers = _flat(
+            {k: v for k, v in scorer.summary.items() if k not in ("importance", "second_stage", "curves")}
+        )
+        for key, value in numbers.items():
+            if isinstance(value, (int, float)) and not isinstance(value, bool):
+                out[f"{kind}.{key}"] = float(value)
+    return out
+
+
+def _register(client: "MlflowClient", name: str, run_id: str, digest: str, until: str, promote: bool) -> str:
+    from mlflow.exceptions import MlflowException
+
+    try:
+        former = client.get_registered_model(name).aliases.get(CHAMPION)
+    except MlflowException:
+        client.create_registered_model(name)
+        former = None
+    source = client.get_run(run_id).info.artifact_uri + "/model"
+    made = client.create_model_version(
+        name, source, run_id=run_id, tags={_HASH_TAG: digest, "until": until}, await_creation_for=0
+    )
+    version = str(made.version)
+    if former is None or promote:
+        client.set_registered_model_alias(name, CHAMPION, version)
+        if former is not None:
+            client.set_registered_model_alias(name, PREVIOUS, former)
+    else:
+        client.set_registered_model_alias(name, CHALLENGER, version)
+    return version
+
+
+def registered(name: str, settings: "Settings") -> bool:
+    """Whether any version of a model of this name is registered."""
+    if _absent(settings):
+        return False
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return bool(_versions(_client(settings), name))
+
+
+def _versions(client: "MlflowClient", name: str) -> list[str]:
+    quoted = name.replace("'", "")
+    found = client.search_model_versions(f"name='{quoted}'")
+    return sorted((str(v.version) for v in found), key=int)
+
+
+def load_model(name: str, alias: str, settings: "Settings", threads: int | None = None) -> dict[str, Any]:
+    """Bring back a registered model.
+
+    Parameters
+    ----------
+    name : str
+        Registered model.
+    alias : str
+        Alias (champion, challenger, previous) or version number.
+    settings : Settings
+    threads : int, optional
+        Threads the scorers use; the engine's by default.
+
+    Returns
+    -------
+    dict
+        name, version, until, experiment (Experiment), scorers (kind → Scorer).
+
+    Raises
+    ------
+    NotTrainedError
+        No such model, alias or version, or its files changed after training.
+    """
+    from fraud.detectors.scorer import Scorer
+
+    if _absent(settings):
+        raise NotTrainedError(
+            f"No model named {name} is registered: the model store {_folder(settings).name} is empty. "
+            "Train one with `fraud train`."
+        )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        client = _client(settings)
+        found = _find(client, name, alias)
+        folder = Path(_download(client, found.run_id, settings))
+    if folder_hash(folder) != found.tags.get(_HASH_TAG):
+        raise NotTrainedError(
+            f"Model {name} version {found.version}: its files are not those that were registered (content "
+            "hash differs). Restore the model folder from a backup, or train again with `fraud train`."
+        )
+    about = json.loads((folder / "about.json").read_text(encoding="utf-8"))
+    threads = settings.engine.threads if threads is None else threads
+    return {
+        "name": name,
+        "version": str(found.version),
+        "until": about["until"],
+        "experiment": Experiment.model_validate(about["experiment"]),
+        "scorers": {kind: Scorer.load(folder / kind, threads) for kind in about["kinds"]},
+    }
+
+
+def _find(client: "MlflowClient", name: str, alias: str) -> Any:
+    from mlflow.exceptions import MlflowException
+
+    try:
+        if alias.isdigit():
+            return client.get_model_version(name, alias)
+        return client.get_model_version_by_alias(name, alias)
+    except MlflowException:
+        versions = _versions(client, name)
+        known = f"it has versions {', '.join(versions)}" if versions else "none is registered"
+        raise NotTrainedError(
+            f"No model {name} with alias or version {alias}: {known}. Train one with `fraud train`, "
+            "or name another with --model."
+        ) from None
+
+
+def _download(client: "MlflowClient", run_id: str, settings: "Settings") -> str:
+    """Local folder of a version's files: in place for a local store, else a copy in the model folder."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        if not settings.tracking.uri:
+            return str(client.download_artifacts(run_id, "model"))
+        copy = _folder(settings) / "downloaded" / run_id
+        copy.mkdir(parents=True, exist_ok=True)
+        return str(client.download_artifacts(run_id, "model", str(copy)))
+    except (MlflowException, OSError) as error:
+        raise NotTrainedError(
+            f"The files of run {run_id} cannot be read ({type(error).__name__}): the model folder was moved "
+            "or cleaned. Put it back where it was when the model was trained, or train again."
+        ) from None
+
+
+def log_scoring(
+    *,
+    name: str,
+    version: str,
+    month: str,
+    settings: "Settings",
+    parameters: Mapping[str, Any] | None = None,
+    metrics: Mapping[str, float] | None = None,
+    artifacts: Sequence[Path] = (),
+) -> str:
+    """Record one scoring run.
+
+    Parameters
+    ----------
+    name, version : str
+        The model that scored.
+    month : str
+        Scored month, ``YYYY-MM``.
+    settings : Settings
+    parameters, metrics : mapping, optional
+        Input hashes, rule-set version and so on; counts, totals, drift.
+    artifacts : sequence of Path
+        Small files to keep beside, such as the run's manifest.json.
+
+    Returns
+    -------
+    str
+        MLflow run id.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        client = _client(settings)
+        run_id = _run(client, settings, f"score {name} {month}", {"fraud.stage": "score"})
+        given = {"model": name, "version": version, "month": month} | _flat(dict(parameters or {}))
+        _log(client, run_id, given, _flat(dict(metrics or {})))
+        for path in artifacts:
+            client.log_artifact(run_id, str(path))
+        client.set_terminated(run_id)
+    return run_id
