@@ -86,7 +86,8 @@ def roll_up(
     target : str
         What labels are about, as in the experiment. For a patient, doctor, department or
         institution, suspicions are subjects of that kind and their claims the evidence. Empty: the
-        kinds of `subjects` that have supervised probabilities where no claim has one, else claim.
+        kinds of `subjects` that have supervised probabilities, unless `subjects` holds several kinds
+        and claims have probabilities too; then claims roll up.
     impossible : collection of str
         Codes of rules whose hit is a logical impossibility and makes a claim a candidate by itself.
 
@@ -165,7 +166,8 @@ def _target_kinds(claims: pd.DataFrame, subjects: pd.DataFrame | None, target: s
         return () if target == "claim" else (target,)
     if subjects is None or "p_supervised" not in subjects:
         return ()
-    if "p_supervised" in claims and claims["p_supervised"].notna().any():
+    several = subjects["subject_kind"].nunique() > 1
+    if several and "p_supervised" in claims and claims["p_supervised"].notna().any():
         return ()
     return tuple(sorted(subjects.loc[subjects["p_supervised"].notna(), "subject_kind"].unique()))
 

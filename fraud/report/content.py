@@ -1,0 +1,165 @@
+"""What a report shows, and the words it uses for the contract's codes."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+
+Words = Mapping[str, tuple[str, str]]
+
+KIND_WORDS: Words = {
+    "claim": ("结算单", "claim"),
+    "patient": ("参保人", "patient"),
+    "doctor": ("医师", "doctor"),
+    "department": ("科室", "department"),
+    "institution": ("机构", "institution"),
+    "ring": ("团伙", "ring"),
+}
+STATUS_WORDS: Words = {
+    "new": ("新增", "new"),
+    "up": ("上升", "up"),
+    "persisting": ("持续", "persisting"),
+    "down": ("下降", "down"),
+    "previously_cleared": ("曾排除", "previously cleared"),
+}
+VISIT_WORDS: Words = {
+    "outpatient": ("普通门诊", "outpatient"),
+    "emergency": ("急诊", "emergency"),
+    "chronic": ("门诊慢特病", "chronic"),
+    "inpatient": ("住院", "inpatient"),
+    "day_surgery": ("日间手术", "day surgery"),
+    "maternity": ("生育", "maternity"),
+    "pharmacy": ("药店购药", "pharmacy"),
+    "other": ("其他", "other"),
+}
+INSTITUTION_WORDS: Words = {
+    "tertiary": ("三级医院", "tertiary"),
+    "secondary": ("二级医院", "secondary"),
+    "primary": ("基层机构", "primary"),
+    "pharmacy": ("定点药店", "pharmacy"),
+    "other": ("其他", "other"),
+}
+EVIDENCE_COLUMNS = (
+    ("claim_id", "结算编号", "claim"),
+    ("settled_at", "结算时间", "settled"),
+    ("visit_type", "就诊类型", "visit"),
+    ("patient_id", "参保人", "patient"),
+    ("doctor_id", "医师", "doctor"),
+    ("department_id", "科室", "department"),
+    ("institution_id", "机构", "institution"),
+    ("diagnosis_code", "诊断", "diagnosis"),
+    ("amount_at_risk", "涉及金额", "at risk"),
+    ("score", "风险概率", "score"),
+)
+
+
+@dataclass(frozen=True)
+class ReportContent:
+    """Everything a report is made of; it is made of nothing else.
+
+    Attributes
+    ----------
+    month : str
+        ``YYYY-MM``.
+    suspicions : DataFrame
+        The list: contract columns, amounts in yuan, and optionally ``claims``, the number of claims
+        in each suspicion.
+    claims : DataFrame
+        The month's scored claims: ``claim_id``, ``score``, ``amount_at_risk`` and, as far as known,
+        the columns of `EVIDENCE_COLUMNS`, ``institution_kind``, ``specialty``.
+    fund_amount : float
+        Fund payments of the month, yuan.
+    capacity : int
+        Suspicions the auditors can take.
+    history : DataFrame
+        Earlier months, ascending: ``month`` and, as far as known, ``claims``, ``fund_amount``,
+        ``suspicions``, ``amount_at_risk``, ``expected_recovery``.
+    gate : sequence of mapping
+        Checks of the quality gate: ``name``, ``passed``, ``message``.
+    findings : sequence of mapping
+        Quality findings; their keys become columns.
+    skipped : mapping
+        What was skipped and why.
+    facts : mapping
+        Model version, rule-set version, engine and the like: label → value.
+    notes : sequence of str
+        Remarks shown on top, such as that no labels exist yet.
+    """
+
+    month: str
+    suspicions: pd.DataFrame
+    claims: pd.DataFrame
+    fund_amount: float
+    capacity: int
+    history: pd.DataFrame = field(default_factory=lambda: pd.DataFrame({"month": []}))
+    gate: Sequence[Mapping[str, Any]] = ()
+    findings: Sequence[Mapping[str, Any]] = ()
+    skipped: Mapping[str, str] = field(default_factory=dict)
+    facts: Mapping[str, str] = field(default_factory=dict)
+    notes: Sequence[str] = ()
+
+    @property
+    def totals(self) -> dict[str, float]:
+        """Totals of the month, as `history` and the manifest keep them."""
+        return {
+            "claims": len(self.claims),
+            "fund_amount": round(float(self.fund_amount), 2),
+            "suspicions": len(self.suspicions),
+            "amount_at_risk": cents_sum(self.suspicions["amount_at_risk"]),
+            "expected_recovery": cents_sum(self.suspicions["expected_recovery"]),
+        }
+
+    def evidence(self) -> pd.DataFrame:
+        """Evidence claims of every suspicion, in the list's order, with what is known of them.
+
+        Returns
+        -------
+        DataFrame
+            ``rank``, ``suspicion_id`` and those of `EVIDENCE_COLUMNS` that `claims` has.
+        """
+        own = self.suspicions[["rank", "suspicion_id", "evidence_claim_ids"]]
+        own = own.explode("evidence_claim_ids").dropna(subset=["evidence_claim_ids"])
+        own = own.rename(columns={"evidence_claim_ids": "claim_id"})
+        known = [name for name, _, _ in EVIDENCE_COLUMNS if name in self.claims]
+        listed = self.claims.loc[self.claims["claim_id"].isin(own["claim_id"]), known]
+        own["claim_id"] = own["claim_id"].astype(listed["claim_id"].dtype)
+        return own.merge(listed, on="claim_id", how="left").reset_index(drop=True)
+
+
+def cents_sum(yuan: pd.Series) -> float:
+    """Sum of yuan without the order mattering."""
+    return int((yuan.astype(float) * 100).round().sum()) / 100
+
+
+def money(yuan: float) -> str:
+    """Yuan for a table cell.
+
+    >>> money(1234567.8)
+    '1,234,568'
+    """
+    return f"{yuan:,.0f}"
+
+
+def short_money(yuan: float) -> str:
+    """Yuan for a headline, in 万 or 亿 where that is shorter.
+
+    >>> short_money(980), short_money(1234567), short_money(2.5e8)
+    ('980 元', '123.5 万元', '2.50 亿元')
+    """
+    if abs(yuan) >= 1e8:
+        return f"{yuan / 1e8:,.2f} 亿元"
+    return f"{yuan / 1e4:,.1f} 万元" if abs(yuan) >= 1e4 else f"{yuan:,.0f} 元"
+
+
+def number(value: float | None) -> str:
+    """Measured value with three significant digits, or a dash.
+
+    >>> number(12345.6), number(0.01234), number(3.0), number(None)
+    ('12,346', '0.0123', '3', '–')
+    """
+    if value is None or value != value:
+        return "–"
+    if abs(value) >= 100 or float(value).is_integer():
+        return f"{value:,.0f}"
+    return f"{value:.3g}"
