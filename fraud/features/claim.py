@@ -3,13 +3,34 @@
 import ibis
 import ibis.expr.types as ir
 
-from fraud.features import claim_amounts, claim_history
+from fraud.features import (
+    claim_amounts,
+    claim_bundles,
+    claim_conflicts,
+    claim_crowd,
+    claim_history,
+    claim_items,
+    claim_lines,
+    claim_stays,
+    claim_supply,
+    claim_timing,
+    companions,
+)
 from fraud.features.measures import left, ratio
 from fraud.features.scope import Scope
 
 THEMES = (
     claim_history,
     claim_amounts,
+    claim_stays,
+    claim_timing,
+    claim_crowd,
+    claim_conflicts,
+    claim_lines,  # keeps the items that the next three read
+    claim_items,
+    claim_bundles,
+    claim_supply,
+    companions,
 )
 
 IDS = ("claim_id", "month", "patient_id", "doctor_id", "department_id", "institution_id", "visit_type")

@@ -1,0 +1,91 @@
+"""The same bundle again: identical items and quantities, or diagnoses, for different patients."""
+
+import ibis.expr.types as ir
+
+from fraud.features.measures import before, count_over, distinct_before, exact_sum, integer, left, ratio
+from fraud.features.scope import Scope
+from fraud.schema import relation
+
+LEAST = 3
+"""Distinct items (or diagnoses) a bundle must have: shorter ones repeat by chance."""
+DAYS = 30
+
+
+def build(scope: Scope) -> list[ir.Table]:
+    """Parts of the claim table about bundles, each with claim_id and features."""
+    claims = scope["claims"]
+    rows = claims.filter(claims.is_visit == 1).select(
+        "claim_id", "patient_id", "institution_id", "visit_type", "settled_second", "is_visit"
+    )
+    bundles = scope.keep("bundles", _bundles(scope["claim_items"]))
+    codes = scope.keep("diagnosis_sets", _diagnoses(rows))
+    return [
+        scope.keep("claim_bundle_clones", _clones(rows.inner_join(bundles, "claim_id"))),
+        scope.keep("claim_diagnosis_clones", _diagnosis_clones(rows, codes)),
+    ]
+
+
+def signature(values: ir.StringColumn) -> ir.StringValue:
+    """Digest of the sorted texts of a group: equal exactly where the texts are."""
+    return values.collect().sort().join(";").hexdigest("md5")
+
+
+def _bundles(items: ir.Table) -> ir.Table:
+    """Signatures of each claim's items with quantities, and of its items alone."""
+    rows = items.group_by(["claim_id", "item_code"]).agg(milli=exact_sum(items.milli))
+    rows = rows.filter(rows.milli > 0)
+    result = rows.group_by("claim_id").agg(
+        bundle=signature(rows.item_code + "*" + rows.milli.cast("string")),
+        item_set=signature(rows.item_code),
+        n=rows.count(),
+    )
+    return result.filter(result.n >= LEAST).drop("n")
+
+
+def _clones(rows: ir.Table) -> ir.Table:
+    place = ("institution_id", "visit_type")
+    exact = distinct_before(rows, (*place, "bundle"), "patient_id", DAYS, "exact")
+    alike = distinct_before(rows, (*place, "item_set"), "patient_id", DAYS, "alike")
+    places = distinct_before(rows, ("bundle",), "institution_id", 90, "places")
+    base = rows.select(
+        "claim_id",
+        base=count_over(before(place, DAYS), rows.is_visit),
+        own=count_over(before(["patient_id", "bundle"], 365), rows.is_visit),
+    )
+    for part in (exact, alike, places):
+        base = left(base, part, "claim_id")
+    return base.select(
+        "claim_id",
+        claim_cloned_bundle=base.exact - base.exact_own,
+        claim_cloned_items=base.alike - base.alike_own,
+        claim_cloned_bundle_share=ratio(base.exact - base.exact_own, base.base),
+        claim_bundle_elsewhere=base.places - base.places_own,
+        claim_own_bundle_again="own",
+    )
+
+
+def _diagnoses(rows: ir.Table) -> ir.Table:
+    """Signature and number of each claim's distinct diagnoses, all positions and kinds."""
+    codes = relation("diagnoses")
+    code = codes.code.strip().upper()
+    codes = codes.select("claim_id", code=code).filter(code != "").distinct()
+    codes = codes.semi_join(rows, "claim_id")
+    return codes.group_by("claim_id").agg(
+        diagnoses=signature(codes.code), diagnosis_n=integer(codes.count())
+    )
+
+
+def _diagnosis_clones(rows: ir.Table, codes: ir.Table) -> ir.Table:
+    known = rows.inner_join(codes, "claim_id")
+    long = known.filter(known.diagnosis_n >= LEAST)
+    clones = distinct_before(long, ("institution_id", "visit_type", "diagnoses"), "patient_id", DAYS, "clones")
+    anywhere = distinct_before(long, ("diagnoses",), "institution_id", 90, "places")
+    result = left(left(known.select("claim_id", "diagnosis_n"), clones, "claim_id"), anywhere, "claim_id")
+    return result.select(
+        "claim_id",
+        claim_diagnosis_count="diagnosis_n",
+        claim_cloned_diagnoses=result.clones - result.clones_own,
+        claim_diagnoses_elsewhere=result.places - result.places_own,
+    )
+
+
