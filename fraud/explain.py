@@ -71,8 +71,9 @@ def explain(
     """
     if not len(frame_listed):
         return []
-    if groups is None:
-        from fraud.features.catalog import GROUPS as groups
+    from fraud.features.catalog import GROUPS
+
+    titles = GROUPS if groups is None else groups
     identifier = f"{scorer.target}_id"
     context, position = _context(scorer, frame_listed, frame_month, history, identifier)
     listed = context.iloc[position]
@@ -85,10 +86,10 @@ def explain(
     out = []
     for i in range(len(listed)):
         row = listed.iloc[i]
-        chosen = _strongest(values[i], group_of, row, parts.columns)
+        chosen = _strongest(values[i], group_of, row, list(parts.columns))
         out.append(
             [
-                _reason(row, str(parts.columns[j]), total, words, groups, peers, past)
+                _reason(row, str(parts.columns[j]), total, words, titles, peers, past)
                 for j, total in chosen[:most]
             ]
         )
@@ -123,12 +124,12 @@ def _strongest(
     """
     chosen = []
     for group in sorted(set(group_of.tolist())):
-        members = np.flatnonzero(group_of == group)
+        members = np.flatnonzero(group_of == group).tolist()
         total = float(values[members].sum())
         if total <= 1e-9:
             continue
         told = [j for j in members if columns[j] not in row.index or not _missing(row[columns[j]])]
-        best = max(told or list(members), key=lambda j: (values[j], -j))
+        best = max(told or members, key=lambda j: (values[j], -j))
         chosen.append((int(best), total))
     return sorted(chosen, key=lambda c: (-c[1], c[0]))
 

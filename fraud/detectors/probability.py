@@ -65,7 +65,7 @@ def held_out_metrics(audited: Audited, scores: Mapping[str, np.ndarray]) -> dict
 
 def _figures(label: np.ndarray, values: np.ndarray) -> dict[str, float]:
     """Average precision and AUC with bootstrap intervals."""
-    out = {}
+    out: dict[str, float] = {}
     for name, metric in (("average_precision", evaluate.average_precision), ("roc_auc", evaluate.roc_auc)):
         value, low, high = evaluate.bootstrap(metric, label, values, draws=100)
         out |= {name: round(value, 6), f"{name}_low": round(low, 6), f"{name}_high": round(high, 6)}

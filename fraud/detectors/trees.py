@@ -135,7 +135,7 @@ def mean_of(texts: Sequence[str]) -> str:
         for line in texts[0].split("\nTree=0\n")[0].splitlines()
         if not line.startswith(("tree_sizes=", "objective=", "feature_infos="))
     ]
-    blocks = []
+    blocks: list[str] = []
     for text in texts:
         body = text.split("end of trees")[0]
         for block in body.split("\nTree=")[1:]:
