@@ -40,6 +40,13 @@ INSTITUTION_WORDS: Words = {
     "pharmacy": ("定点药店", "pharmacy"),
     "other": ("其他", "other"),
 }
+FINDING_WORDS = {
+    "table": "表 table",
+    "column": "列 column",
+    "rows": "行数 rows",
+    "zh": "说明",
+    "en": "in English",
+}
 EVIDENCE_COLUMNS = (
     ("claim_id", "结算编号", "claim"),
     ("settled_at", "结算时间", "settled"),

@@ -11,6 +11,7 @@ import pandas as pd
 
 from fraud.report import pictures
 from fraud.report.content import (
+    FINDING_WORDS,
     INSTITUTION_WORDS,
     KIND_WORDS,
     STATUS_WORDS,
@@ -51,6 +52,7 @@ def render(content: ReportContent) -> str:
         months=_months(content),
         failed=[g for g in content.gate if not g.get("passed", True)],
         finding_columns=list(dict.fromkeys(k for f in content.findings for k in f)),
+        finding_words=FINDING_WORDS,
         style=_asset("report.css"),
         script=_asset("report.js"),
     )

@@ -53,14 +53,12 @@ def columns(
             body.append(_text(x + step / 2, low - 4, "–", "tick"))
         else:
             tall = (low - 20) * value / top
-            body.append(
-                _rect(
-                    x + step * 0.18, low - tall, step * 0.64, tall, "now" if now else "past", f"{name} {text}"
-                )
-            )
-            if now or len(values) <= 4:
-                body.append(_text(min(x + step / 2, width - 24), low - tall - 4, text, "value"))
-        body.append(_text(x + step / 2, height - 8, name, "tick"))
+            tip = f"{name} {text}"
+            body.append(_rect(x + step * 0.18, low - tall, step * 0.64, tall, "now" if now else "past", tip))
+        # The year stands under the first column and under each January.
+        short = name if i == 0 or name.endswith("01") else name[-2:]
+        body.append(_text(x + step / 2, height - 8, short, "tick"))
+    body.append(_text(width, 11, texts[-1], "value", "end"))
     return _svg(width, height, body, label, "chart")
 
 
