@@ -7,18 +7,26 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from fraud.ingest.datasets import canonical_dataset, check
     from fraud.ingest.quality import Check, QualityReport
-    from fraud.ingest.run import canonical_dataset, check, ingest
+    from fraud.ingest.run import ingest
 
 __all__ = ["Check", "QualityReport", "canonical_dataset", "check", "ingest"]
 
 
+_HOMES = {
+    "Check": "quality",
+    "QualityReport": "quality",
+    "canonical_dataset": "datasets",
+    "check": "datasets",
+    "ingest": "run",
+}
+
+
 def __getattr__(name: str) -> Any:
     # lazily, because DuckDB and pyarrow take long to import
+    if name not in _HOMES:
+        raise AttributeError(name)
     from importlib import import_module
 
-    if name in ("Check", "QualityReport"):
-        return getattr(import_module("fraud.ingest.quality"), name)
-    if name in ("canonical_dataset", "check", "ingest"):
-        return getattr(import_module("fraud.ingest.run"), name)
-    raise AttributeError(name)
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

@@ -9,13 +9,14 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from fraud.ingest.profile import OTHERWISE, ColumnRule, Part, Profile, Unpivot
+from fraud.ingest.profile import OTHERWISE, ColumnRule, Join, Part, Profile, Unpivot
 from fraud.ingest.readers import Read
-from fraud.ingest.store import Store, quoted
+from fraud.ingest.store import Store, cleaned, quoted
 from fraud.privacy import ALWAYS_KEYED, PREFIXES, key_pads, kind_of
 from fraud.schema import TABLES, Column
 
-INDEX = "@index"
+# Names that are no column of a source: position of an unpivoted column, and number of file and row.
+_PSEUDO = {"@index": "_u.i", "@row": "concat(m._file, '-', m._row + 1)"}
 # Ids that count rows: "0" and "9999" are numbers there, not placeholders.
 _COUNTED = ("claim", "visit", "line")
 # Codes a person types: separators, blanks and question marks mean several people or none.
@@ -85,7 +86,7 @@ def load_view(store: Store, name: str, number: int, reads: list[Read], first_fil
             f"FROM read_parquet({store.value(str(read.path))}, file_row_number = true)"
         )
     view = f"source_{number}"
-    store.view(view, " UNION ALL ".join(selects))
+    store.view(view, cleaned(" UNION ALL ".join(selects), list(columns.values()), "_file, _row"))
     return Loaded(name, view, reads, columns, names)
 
 
@@ -119,7 +120,12 @@ class PartBuilder:
         self.part = part
         self.table = TABLES[part.table]
         self.main = loaded[part.source]
-        self.joins = [(j, loaded[j.source], f"j{i}") for i, j in enumerate(part.joins) if j.source in loaded]
+        self.used: dict[str, set[str]] = {}
+        self.joins = [
+            (join, loaded[join.source], f"j{i}")
+            for i, join in enumerate(part.joins)
+            if join.source in loaded and _joinable(join, self.main, loaded[join.source])
+        ]
         self.profile = profile
         self.keyed = keyed
         self.pads = tuple(store.value(p) for p in key_pads(key)) if key and not keyed else None
@@ -127,28 +133,25 @@ class PartBuilder:
 
     # ---- finding columns
     def resolve(self, name: str) -> str | None:
-        """SQL of a source column by its header, or None."""
-        if name == INDEX:
-            return "_u.i"
+        """Return SQL of a source column by its header; None where no source has it."""
+        if name in _PSEUDO:
+            return _PSEUDO[name]
         source, _, rest = name.partition(".")
-        places = [("m", self.main), *((alias, loaded) for _, loaded, alias in self.joins)]
-        for alias, loaded in places:
-            column = loaded.columns.get(name.strip().casefold())
-            if column is None and rest and loaded.name == source:
-                column = loaded.columns.get(rest.strip().casefold())
-            if column is not None:
-                return self._clean(f"{alias}.{column}", name if rest == "" else rest, loaded.name)
+        for alias, loaded in [("m", self.main), *((a, other) for _, other, a in self.joins)]:
+            header = name.strip().casefold()
+            if header not in loaded.columns and rest and loaded.name == source:
+                header = rest.strip().casefold()
+            if header in loaded.columns:
+                column = loaded.columns[header]
+                self.used.setdefault(alias, set()).add(column)
+                widths = {k.casefold(): v for k, v in self.profile.source(loaded.name).pad.items()}
+                text = f"{alias}.{column}"
+                return f"fraud_pad({text}, {widths[header]})" if header in widths else text
         return None
-
-    def _clean(self, column: str, header: str, source: str) -> str:
-        text = f"fraud_text({column})"
-        widths = {k.casefold(): v for k, v in self.profile.source(source).pad.items()}
-        width = widths.get(header.strip().casefold())
-        return text if width is None else f"fraud_pad({text}, {width})"
 
     def resolvable(self, rule: ColumnRule) -> bool:
         """Whether the sources have what a rule needs."""
-        if rule.how in ("constant", "row"):
+        if rule.how == "constant":
             return True
         if rule.how == "flags":
             return any(self.resolve(c) for c in rule.flags.values())
@@ -156,7 +159,7 @@ class PartBuilder:
         return bool(have) and (any(have) if rule.how == "first" else all(have))
 
     def missing(self) -> list[str]:
-        """Required columns nothing fills."""
+        """Name the required columns nothing fills."""
         given = {u.into for u in self.part.unpivot} | {u.index for u in self.part.unpivot}
         given |= {c for u in self.part.unpivot for c in u.set}
         given |= {name for name, rule in self.part.columns.items() if self.resolvable(rule)}
@@ -200,19 +203,22 @@ class PartBuilder:
 
     def _from(self) -> str:
         text = f"{self.main.view} m"
+        structs = list(self._structs())
         for join, loaded, alias in self.joins:
+            keys = [loaded.columns[c.casefold()] for c in join.on]
             on = " AND ".join(
-                f"fraud_text(m.{self.main.columns[c.casefold()]}) = fraud_text({alias}.{loaded.columns[c.casefold()]})"
-                for c in join.on
+                f"m.{self.main.columns[c.casefold()]} = {alias}.{k}"
+                for c, k in zip(join.on, keys, strict=True)
             )
-            key = ", ".join(f"fraud_text({loaded.columns[c.casefold()]})" for c in join.on)
-            keep = self._filters(loaded, "s")
-            where = f"WHERE {' AND '.join(keep)}" if keep else ""
-            one = f"SELECT DISTINCT ON ({key}) * FROM {loaded.view} s {where} ORDER BY {key}, _file, _row"
+            conditions = [*self._filters(loaded, "s"), *(f"s.{k} IS NOT NULL" for k in keys)]
+            key = ", ".join(keys)
+            fields = ", ".join(sorted(self.used.get(alias, set()) | set(keys)))
+            one = (
+                f"SELECT DISTINCT ON ({key}) {fields} FROM {loaded.view} s WHERE {' AND '.join(conditions)} "
+                f"ORDER BY {key}, _file, _row"
+            )
             text += f" LEFT JOIN ({one}) {alias} ON {on}"
-        if self.part.unpivot:
-            text += f", UNNEST([{', '.join(self._structs())}]) AS _x(_u)"
-        return text
+        return text + (f", UNNEST([{', '.join(structs)}]) AS _x(_u)" if structs else "")
 
     def _structs(self) -> Iterable[str]:
         constants = {k for u in self.part.unpivot for k in u.set}
@@ -237,7 +243,7 @@ class PartBuilder:
             column = loaded.columns.get(name.strip().casefold())
             if column is not None:
                 values = self.store.value(list(allowed))
-                conditions.append(f"coalesce(list_contains({values}, fraud_text({alias}.{column})), false)")
+                conditions.append(f"coalesce(list_contains({values}, {alias}.{column}), false)")
         return conditions
 
     def _drop(self) -> tuple[list[str], str]:
@@ -271,8 +277,6 @@ class PartBuilder:
     def _raw(self, rule: ColumnRule) -> str:
         if rule.how == "constant":
             return self.store.value(rule.constant)
-        if rule.how == "row":
-            return "concat(m._file, '-', m._row + 1)"
         if rule.how == "flags":
             yes = self.store.value(list(rule.yes))
             labels = [(self.store.value(k), self.resolve(v)) for k, v in rule.flags.items()]
@@ -285,6 +289,9 @@ class PartBuilder:
             return f" || {separator} || ".join(found)
         if rule.how == "sum":
             return self._sum(rule, found)
+        if rule.how == "differ":
+            left, right = (f"left({t}, {rule.digits})" if rule.digits else t for t in found[:2])
+            return f"CAST({left} <> {right} AS VARCHAR)"
         return found[0] if len(found) == 1 else f"coalesce({', '.join(found)})"
 
     def _sum(self, rule: ColumnRule, texts: list[str]) -> str:
@@ -372,11 +379,15 @@ class PartBuilder:
         return f"fraud_keyed({raw}, '{kind}', '{PREFIXES.get(kind, 'X')}', {inner}, {outer})"
 
     def _subject_kind(self) -> str:
-        """SQL of the audits' subject kind on the raw floor, where columns are numbered."""
+        """Return SQL of the audits' subject kind on the raw floor, where columns are numbered."""
         rules = {n: r for n, r in self.part.columns.items() if self.resolvable(r)}
         order = [c.name for c in self.table if c.name in rules]
         place = order.index("subject_kind")
         return self._domain(self.table["subject_kind"], rules["subject_kind"], f"r{place}")[0]
+
+
+def _joinable(join: Join, main: Loaded, other: Loaded) -> bool:
+    return all(c.casefold() in main.columns and c.casefold() in other.columns for c in join.on)
 
 
 EMPTY_CELL = "empty cell"

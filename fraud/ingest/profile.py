@@ -17,6 +17,10 @@ from fraud.schema import TABLES, Table
 BUILT_IN = Path(__file__).parent / "profiles"
 TYPES = ("string", "timestamp", "date", "amount", "float", "int", "bool", "list")
 OTHERWISE = "*"
+_PART_KEYS = (
+    "from", "join", "unless", "columns", "values", "drop_when_empty", "unpivot", "one_per_key",
+    "same_names", "carry",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -53,9 +57,12 @@ class ColumnRule:
     Attributes
     ----------
     how : str
-        first, concat, sum, constant, flags, or row (a number made of file and row).
+        first, concat, sum, differ (whether two codes differ), constant or flags.
     names : tuple of str
-        Columns of the source; in a sum a leading ``-`` subtracts.
+        Columns of the source; in a sum a leading ``-`` subtracts. ``@row`` is a number made of file and
+        row, ``@index`` the position of an unpivoted column.
+    digits : int
+        How many leading characters `differ` compares; 0 for all.
     values : dict of str to str
         Code → our value; ``*`` is for every other code.
     flags : dict of str to str
@@ -72,6 +79,7 @@ class ColumnRule:
     pattern: str = ""
     format: str = ""
     type: str = ""
+    digits: int = 0
 
 
 @dataclass(frozen=True)
@@ -94,18 +102,21 @@ class Join:
 
 @dataclass(frozen=True)
 class Part:
-    """How a contract table is filled from one source; a table may have several parts."""
+    """How a contract table is filled from one source; a table may have several parts.
+
+    A part with `unless` is used only where that source is absent.
+    """
 
     table: str
     source: str
     columns: dict[str, ColumnRule]
+    unless: str = ""
     joins: tuple[Join, ...] = ()
     drop_when_empty: dict[str, str] = field(default_factory=dict)
     unpivot: tuple[Unpivot, ...] = ()
     one_per_key: bool = False
     same_names: bool = False
     carry: bool = False
-    pad: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -185,6 +196,13 @@ def _merge(base: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
     merged = dict(base)
     for key, value in own.items():
         before = merged.get(key)
+        if (
+            isinstance(before, list)
+            and isinstance(value, Mapping)
+            and all(isinstance(b, Mapping) for b in before)
+        ):
+            merged[key] = [_merge(b, value) for b in before]  # a table of several parts: each is extended
+            continue
         both = isinstance(before, Mapping) and isinstance(value, Mapping)
         merged[key] = _merge(cast("Mapping[str, Any]", before), value) if both else value
     return merged
@@ -252,6 +270,12 @@ class _Parser:
                 self.say(place, f"{column}: the width must be a whole number of characters.")
         return {c: w for c, w in value.items() if isinstance(w, int)}
 
+    def number(self, place: str, value: Any) -> int:
+        if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+            self.say(place, "digits must be a whole number.")
+            return 0
+        return value
+
     def source(self, place: str, name: str, value: Any) -> Source:
         if not isinstance(value, Mapping):
             self.say(place, "must be a table of keys and values.")
@@ -277,11 +301,7 @@ class _Parser:
         if not isinstance(value, Mapping):
             self.say(place, "must be a table of keys and values.")
             return Part(place, place, {})
-        self.keys(
-            place,
-            value,
-            ("from", "join", "columns", "values", "drop_when_empty", "unpivot", "one_per_key", "same_names", "carry", "pad"),
-        )  # fmt: skip
+        self.keys(place, value, _PART_KEYS)
         columns = {
             k: self.column(f"{place}.columns.{k}", v)
             for k, v in self.section(value, "columns", place=f"{place}.").items()
@@ -296,13 +316,13 @@ class _Parser:
             table=place,
             source=str(value.get("from", place)),
             columns=columns,
+            unless=str(value.get("unless", "")),
             joins=tuple(self.join(f"{place}.join", j) for j in value.get("join", [])),
             drop_when_empty={k: str(v) for k, v in empty.items()},
             unpivot=tuple(self.unpivot(f"{place}.unpivot", u) for u in value.get("unpivot", [])),
             one_per_key=bool(value.get("one_per_key", False)),
             same_names=same,
             carry=bool(value.get("carry", False)),
-            pad=self.widths(f"{place}.pad", self.section(value, "pad", place=f"{place}.")),
         )
 
     def values(self, table: Table, columns: dict[str, ColumnRule], name: str, mapping: Any) -> None:
@@ -326,8 +346,8 @@ class _Parser:
     def column(self, place: str, value: Any) -> ColumnRule:
         if not isinstance(value, Mapping):
             return ColumnRule(names=self.texts(place, value))
-        ways = ("column", "concat", "sum", "constant", "flags", "row")
-        self.keys(place, value, (*ways, "separator", "yes", "pattern", "format", "type"))
+        ways = ("column", "concat", "sum", "differ", "constant", "flags")
+        self.keys(place, value, (*ways, "separator", "yes", "pattern", "format", "type", "digits"))
         used = [w for w in ways if w in value]
         if len(used) != 1:
             self.say(place, f"needs exactly one of {', '.join(ways)}; it has {', '.join(used) or 'none'}.")
@@ -343,13 +363,14 @@ class _Parser:
             format=str(value.get("format", "")),
             type=kind,
             yes=self.texts(place, value.get("yes", ["1", "Y", "是"])),
+            digits=self.number(place, value.get("digits", 0)),
         )
         if how == "constant":
             return replace(rule, constant=_text(value["constant"]))
         if how == "flags":
             flags = self.section(value, "flags", place=f"{place}.")
             return replace(rule, flags={k: str(v) for k, v in flags.items()})
-        return rule if how == "row" else replace(rule, names=self.texts(place, value[used[0]]))
+        return replace(rule, names=self.texts(place, value[used[0]]))
 
     def join(self, place: str, value: Any) -> Join:
         if not isinstance(value, Mapping) or "source" not in value or "on" not in value:

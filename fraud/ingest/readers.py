@@ -65,7 +65,7 @@ class Read:
         self._before = [b.row - self.first - i for i, b in enumerate(self.broken)]
 
     def row_number(self, place: int) -> int:
-        """Number of the row at `place` (from 0) among the good ones, as a person counts."""
+        """Return the number of the row at `place` (from 0) among the good ones, as a person counts."""
         return place + self.first + bisect.bisect_right(self._before, place)
 
 

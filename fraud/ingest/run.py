@@ -4,26 +4,22 @@ import json
 import logging
 import os
 import shutil
-import tempfile
 import tomllib
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pyarrow.dataset as pads
-import pyarrow.parquet as pq
-
-from fraud.engines import dataset_tables, part_files
 from fraud.errors import DataError, UsageError
 from fraud.ingest.columns import Loaded, PartBuilder, Statement, load_view
 from fraud.ingest.files import Piece, database, find_pieces, find_tables, is_url
+from fraud.ingest.measure import finding, horizon, measure, month_counts
 from fraud.ingest.profile import Part, Profile, load_profile
-from fraud.ingest.quality import Measure, QualityReport, horizon, money, month_counts
+from fraud.ingest.quality import QualityReport
 from fraud.ingest.readers import Read, read_piece
 from fraud.ingest.store import Store, storage_errors
 from fraud.ingest.tables import TableBuilder, TableRecord
 from fraud.privacy import pseudonym_key
-from fraud.schema import TABLES, Table
+from fraud.schema import TABLES
 from fraud.settings import Settings
 
 if TYPE_CHECKING:
@@ -135,7 +131,7 @@ class _Ingest:
         self.settings = settings
         self.progress = progress
         self.key = pseudonym_key()
-        self.described = _described(source)
+        self.described = described(source)
         self.keyed = profile.pseudonymised or self.described.get("pseudonyms") == "keyed"
 
     def run(self) -> QualityReport:
@@ -150,7 +146,7 @@ class _Ingest:
         for name in columns:
             path = self.store.value(str(self.out / f"{name}.parquet"))
             self.store.view(f"data_{name}", f"SELECT * FROM read_parquet({path})")
-        report = measure(self.store, columns, self.settings, records, self.profile.line_totals)
+        report = measure(self.store, columns, self.settings.gate, records, self.profile.line_totals)
         report.dataset = self.dataset()
         self.note(report, loaded)
         self.step("quality", 1, 1)
@@ -217,7 +213,7 @@ class _Ingest:
             table: [
                 PartBuilder(self.store, self.profile, p, loaded, self.key, self.keyed)
                 for p in parts
-                if p.source in loaded
+                if p.source in loaded and p.unless not in loaded
             ]
             for table, parts in self.profile.tables.items()
         }
@@ -279,7 +275,7 @@ class _Ingest:
 
     # ---- describe
     def dataset(self) -> dict[str, Any]:
-        """What ``dataset.toml`` says."""
+        """Say what ``dataset.toml`` will."""
         name = self.profile.dataset_name or self.described.get("name", "")
         if not name and not isinstance(self.source, str):
             name = Path(self.source).name
@@ -300,7 +296,7 @@ class _Ingest:
         for table, parts in self.profile.tables.items():
             for source in sorted({p.source for p in parts} - set(loaded)):
                 report.findings.append(
-                    _finding(
+                    finding(
                         table, "", 0, f"未找到来源 {source}", f"no file for {source}; the table is absent"
                     )
                 )
@@ -308,12 +304,12 @@ class _Ingest:
             lost = sum(r.lost for r in item.reads)
             if lost:
                 report.findings.append(
-                    _finding(name, "", lost, "无法解码的字符", "characters that could not be decoded")
+                    finding(name, "", lost, "无法解码的字符", "characters that could not be decoded")
                 )
             for column in self.profile.source(name).filter:
                 if column.strip().casefold() not in item.columns:
                     report.findings.append(
-                        _finding(
+                        finding(
                             name,
                             column,
                             0,
@@ -321,10 +317,6 @@ class _Ingest:
                             "the filter's column is absent: every row was kept",
                         )
                     )
-
-
-def _finding(table: str, column: str, rows: int, zh: str, en: str) -> dict[str, Any]:
-    return {"table": table, "column": column, "rows": rows, "zh": zh, "en": en}
 
 
 def _missing_text(builder: PartBuilder, table: str) -> str:
@@ -342,7 +334,7 @@ def _missing_text(builder: PartBuilder, table: str) -> str:
     )
 
 
-def _described(source: str | Path) -> dict[str, str]:
+def described(source: str | Path) -> dict[str, str]:
     """``dataset.toml`` of the source, where it has one."""
     path = Path(source) / _DATASET if isinstance(source, Path) else None
     if path is None or not path.is_file():
@@ -351,157 +343,3 @@ def _described(source: str | Path) -> dict[str, str]:
         return {k: str(v) for k, v in tomllib.loads(path.read_text(encoding="utf-8")).items()}
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise DataError(f"{path}: not valid TOML: {error}.") from None
-
-
-_ISSUES = {
-    "malformed": (
-        "无法识别，已置空或隔离",
-        "values that cannot be read: emptied, or quarantined where required",
-    ),
-    "unkeyed": (
-        "无密钥，不得保留，已删除",
-        "dropped: only kept as pseudonyms, and FRAUD_PSEUDONYM_KEY is not set",
-    ),
-}
-
-
-def measure(
-    store: Store,
-    columns: Mapping[str, Iterable[str]],
-    settings: Settings,
-    records: Mapping[str, TableRecord],
-    line_totals: bool = True,
-    month: int | None = None,
-) -> QualityReport:
-    """Quality of the tables that are the views ``data_<table>`` of `store`."""
-    work = Measure(store, {t: list(c) for t, c in columns.items()}, settings.gate, records)
-    work.measure_tables()
-    counts = month_counts(store, "data_claims", set(columns["claims"]))
-    work.measure_dates(horizon(counts, settings.gate.as_of))
-    work.judge(line_totals, month)
-    report = QualityReport({}, work.checks, work.tables, work.findings)
-    for name, record in records.items():
-        for column, kinds in record.issues.items():
-            for issue, rows in kinds.items():
-                if issue in _ISSUES:
-                    report.findings.append(_finding(name, column, rows, *_ISSUES[issue]))
-        amounts = {c: {f: money(v) for f, v in fates.items()} for c, fates in record.amounts.items()}
-        report.control_totals[name] = {"rows": record.rows, **amounts}
-        report.ingest[name] = {
-            "rows": record.rows,
-            "quarantined": record.quarantined,
-            "left_out": record.left_out,
-            "issues": record.issues,
-        }
-    return report
-
-
-def check(
-    dataset: Path, settings: Settings, progress: Progress | None = None, month: int | None = None
-) -> QualityReport:
-    """Quality of a dataset folder, CSV or Parquet.
-
-    Parameters
-    ----------
-    dataset : Path
-        Folder of the contract's tables.
-    settings : Settings
-        Thresholds.
-    month : int, optional
-        Month number to be scored: its volume is compared with the three months before.
-
-    Raises
-    ------
-    DataError
-        There is no claims table, or required columns are missing.
-    """
-    with tempfile.TemporaryDirectory(prefix="fraud-check-") as temporary:
-        work = Path(temporary)
-        folder = canonical_dataset(dataset, work / "dataset", settings, progress)
-        with storage_errors(work, settings.engine.memory_limit):
-            store = Store(settings.engine, work)
-            try:
-                return _check(store, folder, settings, month)
-            finally:
-                store.close()
-
-
-def _check(store: Store, folder: Path, settings: Settings, month: int | None) -> QualityReport:
-    found = dataset_tables(folder)
-    columns = {}
-    for name, path in found.items():
-        schema = pads.dataset(part_files(path)).schema
-        columns[name] = list(schema.names)
-        store.view(
-            f"data_{name}",
-            f"SELECT * FROM read_parquet({store.value(part_files(path))}, union_by_name = true)",
-        )
-    before = _previous(folder)
-    records = {
-        name: TableRecord(name, tuple(columns[name]), rows=item["rows"], left_out=item["left_out"], quarantined=item["quarantined"], issues=item["issues"])
-        for name, item in before.get("ingest", {}).items()
-        if name in columns
-    }  # fmt: skip
-    profile = before.get("dataset", {}).get("profile", "")
-    report = measure(store, columns, settings, records, _line_totals(profile), month)
-    described = _described(folder)
-    report.dataset = {
-        "name": described.get("name") or folder.name,
-        "currency": described.get("currency", "CNY"),
-        "region": described.get("region", ""),
-        "profile": described.get("profile", ""),
-        "pseudonyms": described.get("pseudonyms", ""),
-    }
-    if before:
-        report.control_totals = before["control_totals"]
-    return report
-
-
-def _previous(folder: Path) -> dict[str, Any]:
-    """Report that ingest left in the folder, where it did."""
-    path = folder / "quality.json"
-    if not path.is_file():
-        return {}
-    try:
-        report = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError:
-        return {}
-    return report if isinstance(report, dict) and report.get("ingest") else {}
-
-
-def _line_totals(profile: str) -> bool:
-    try:
-        return load_profile(profile).line_totals if profile else True
-    except UsageError:
-        return True
-
-
-def canonical_dataset(path: Path, work: Path, settings: Settings, progress: Progress | None = None) -> Path:
-    """Folder of contract-typed Parquet: `path` itself, or what canonical ingest makes of it in `work`.
-
-    Raises
-    ------
-    DataError
-        `path` holds no claims, or they cannot be used.
-    """
-    path = Path(path)
-    if not path.exists():
-        raise DataError(f"{path}: no such folder.")
-    if path.is_dir() and _is_typed(path):
-        return path
-    ingest(path, work, profile="canonical", settings=settings, progress=progress)
-    return work
-
-
-def _is_typed(folder: Path) -> bool:
-    """Whether every contract table of a folder is Parquet with the contract's types."""
-    found = dataset_tables(folder)
-    others = {p.name.split(".")[0] for p in folder.iterdir() if p.is_file()} & set(TABLES)
-    if "claims" not in found or others - set(found):
-        return False
-    return all(part_files(p) and _types_fit(TABLES[t], part_files(p)) for t, p in found.items())
-
-
-def _types_fit(table: Table, files: list[str]) -> bool:
-    schema = pq.read_schema(files[0])
-    return all(schema.field(c.name).type == c.arrow for c in table if c.name in schema.names)

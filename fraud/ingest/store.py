@@ -18,18 +18,20 @@ from fraud.settings import EngineSettings
 if TYPE_CHECKING:
     import duckdb
 
-# Every macro takes text that `fraud_text` has cleaned, and gives NULL for what it cannot read.
-# Casts are guarded by a first digit because DuckDB also reads words such as "infinity" and "epoch".
+# Every macro takes clean text (`cleaned`) and gives NULL for what it cannot read. Casts are guarded by a
+# first digit because DuckDB also reads words such as "infinity" and "epoch". The frequent forms come
+# first: a CASE computes the later branches for the rows that reach them only.
 _MACROS = (
-    r"""CREATE MACRO fraud_text(t) AS
-        CASE WHEN trim(t, ' ' || chr(9) || chr(10) || chr(13) || chr(160) || chr(12288))
-                  IN ('', 'NULL', 'null', 'None', 'NaN', 'nan', 'NAN', 'NaT', '<NA>', '\N', 'N/A', '#N/A')
-             THEN NULL
-             ELSE trim(t, ' ' || chr(9) || chr(10) || chr(13) || chr(160) || chr(12288)) END""",
+    r"""CREATE MACRO fraud_trim(t) AS
+        CASE WHEN regexp_matches(t, '^[\s\x{A0}\x{3000}]|[\s\x{A0}\x{3000}]$')
+             THEN regexp_replace(t, '^[\s\x{A0}\x{3000}]+|[\s\x{A0}\x{3000}]+$', '', 'g') ELSE t END""",
+    r"""CREATE MACRO fraud_null(t) AS
+        CASE WHEN t IN ('', 'NULL', 'null', 'None', 'NaN', 'nan', 'NAN', 'NaT', '<NA>', '\N', 'N/A', '#N/A')
+             THEN NULL ELSE t END""",
+    r"""CREATE MACRO fraud_digits(t) AS regexp_replace(t, '\.0$', '')""",
     r"""CREATE MACRO fraud_pad(t, width) AS
-        CASE WHEN regexp_full_match(t, '[0-9]+(\.0)?')
-             THEN lpad(regexp_replace(t, '\.0$', ''), CAST(greatest(width, length(regexp_replace(t, '\.0$', ''))) AS INTEGER), '0')
-             ELSE t END""",
+        CASE WHEN regexp_full_match(t, '[0-9]+(\.0)?') THEN lpad(
+             fraud_digits(t), CAST(greatest(width, length(fraud_digits(t))) AS INTEGER), '0') ELSE t END""",
     # 年月日 and other separators become ISO ones
     r"""CREATE MACRO fraud_iso(t) AS
         rtrim(regexp_replace(
@@ -48,9 +50,9 @@ _MACROS = (
              WHEN regexp_full_match(fraud_iso(t), '\d{4}-\d{1,2}-\d{1,2}( .*)?')
                THEN try_cast(fraud_iso(t) AS TIMESTAMP) END""",
     r"""CREATE MACRO fraud_timestamp(t) AS
-        CASE WHEN length(t) BETWEEN 10 AND 32 AND t[5] = '-' AND t[8] = '-' AND t[1] BETWEEN '0' AND '9'
-              AND try_cast(t AS TIMESTAMP) IS NOT NULL
-             THEN try_cast(t AS TIMESTAMP) ELSE fraud_odd_time(t) END""",
+        CASE WHEN t >= '0' AND t < ':' THEN
+             CASE WHEN t[5] IN ('-', '/') THEN coalesce(try_cast(t AS TIMESTAMP), fraud_odd_time(t))
+                  ELSE fraud_odd_time(t) END END""",
     r"""CREATE MACRO fraud_date(t) AS CAST(fraud_timestamp(t) AS DATE)""",
     r"""CREATE MACRO fraud_money_text(t) AS
         CASE WHEN regexp_full_match(t, '\(.*\)') THEN '-' || t[2:-2] ELSE t END""",
@@ -101,14 +103,14 @@ class Store:
             self.connection.execute(macro)
 
     def value(self, value: Any) -> str:
-        """SQL that stands for a value: a session variable, so that no value is ever part of a statement."""
+        """Return SQL that stands for a value: a session variable, so that no value is ever part of a statement."""
         name = f"v{self._variables}"
         self._variables += 1
         self.connection.execute(f"SET VARIABLE {name} = ?", [value])
         return f"getvariable('{name}')"
 
     def mapping(self, pairs: Sequence[tuple[str, str]]) -> str:
-        """SQL that stands for a map of text to text."""
+        """Return SQL that stands for a map of text to text."""
         keys, values = self.value([k for k, _ in pairs]), self.value([v for _, v in pairs])
         name = f"v{self._variables}"
         self._variables += 1
@@ -144,8 +146,18 @@ class Store:
         self.connection.close()
 
 
+def cleaned(select: str, columns: Sequence[str], others: str) -> str:
+    """Statement that trims text columns and empties what means nothing: '', NULL, NaN, N/A….
+
+    In two floors, because an expression used twice in one floor is computed twice.
+    """
+    trimmed = ", ".join(f"fraud_trim({c}) AS {c}" for c in columns)
+    nulled = ", ".join(f"fraud_null({c}) AS {c}" for c in columns)
+    return f"SELECT {nulled}, {others} FROM (SELECT {trimmed}, {others} FROM ({select}))"
+
+
 def quoted(name: str) -> str:
-    """Identifier in SQL.
+    """Quote an identifier.
 
     >>> quoted('a"b')
     '"a""b"'

@@ -159,7 +159,7 @@ class TableBuilder:
         return f"CASE {' '.join(whens)} END" if whens else "''"
 
     def _unusable(self, horizon: str | None) -> str:
-        """SQL of why a row cannot be used; empty text where it can."""
+        """Return SQL of why a row cannot be used; empty text where it can."""
         reasons = []
         for name in self.table.required:
             column = quoted(name)

@@ -35,7 +35,7 @@ def open_bytes(path: Path) -> BinaryIO:
 
 
 def detect_encoding(path: Path) -> str:
-    """Encoding of a file: utf-8, utf-8-sig, utf-16 or gb18030.
+    """Detect the encoding of a file: utf-8, utf-8-sig, utf-16 or gb18030.
 
     The whole file is read, because the first Chinese character may come late. A file that is UTF-8
     but for a few lines is UTF-8: those lines are quarantined, the others must not turn to mojibake.
@@ -59,7 +59,7 @@ def detect_encoding(path: Path) -> str:
 
 
 def _judge_lines(stream: BinaryIO) -> str:
-    """Encoding most non-ASCII lines are valid in."""
+    """Choose the encoding most non-ASCII lines are valid in."""
     utf8 = national = 0
     for line in stream:
         if line.isascii():
@@ -82,7 +82,7 @@ def _decodes(line: bytes, encoding: str) -> bool:
 
 
 def detect_dialect(path: Path, encoding: str = "", delimiter: str = "") -> Dialect:
-    """Encoding, delimiter and header; what is given is taken, the rest is detected.
+    """Detect encoding, delimiter and header; what is given is taken, the rest is detected.
 
     The delimiter is the one that splits the header into most fields, counting outside quotes.
     """
@@ -171,7 +171,7 @@ def repair(path: Path, delimiter: str, width: int, out: Path) -> list[Broken]:
 
 
 def _records(stream: BinaryIO, delimiter: str, width: int) -> Iterator[tuple[bytes, str]]:
-    """Records with the reason why each is broken, empty where it is not."""
+    """Yield records with the reason why each is broken, empty where it is not."""
     mark = delimiter.encode()
     waiting: list[bytes] = []  # lines read ahead, nearest last
     while line := waiting.pop() if waiting else stream.readline():
