@@ -14,7 +14,13 @@ from fraud.synthetic.tables import cents, times
 
 RANDOM_SHARE, TIP_SHARE = 0.17, 0.2
 _WRONG = 0.05
-_PREFIX = {"claim": ("S", 10), "patient": ("P", 7), "doctor": ("D", 6), "department": ("K", 6), "institution": ("H", 5)}
+_PREFIX = {
+    "claim": ("S", 10),
+    "patient": ("P", 7),
+    "doctor": ("D", 6),
+    "department": ("K", 6),
+    "institution": ("H", 5),
+}
 
 
 def _rank(values: np.ndarray) -> np.ndarray:
@@ -24,7 +30,7 @@ def _rank(values: np.ndarray) -> np.ndarray:
 
 
 def screen(b: Bill) -> np.ndarray:
-    """A crude screen of the kind auditors sort by: money first, then a few rule-like signals.
+    """Score claims by a crude screen of the kind auditors sort by: money first, then a few rule-like signals.
 
     Returns
     -------
@@ -60,14 +66,25 @@ class Auditors:
         Schemes never audited.
     """
 
-    def __init__(self, city: City, rate: float, camouflage: float, schemes: Sequence[type[Scheme]], unaudited: Sequence[str]) -> None:
+    def __init__(
+        self,
+        city: City,
+        rate: float,
+        camouflage: float,
+        schemes: Sequence[type[Scheme]],
+        unaudited: Sequence[str],
+    ) -> None:
         self.city, self.rate, self.camouflage = city, rate, camouflage
         self.names = np.array([s.name for s in schemes], dtype=object)
         self.missed = np.array([0.0, *[s.hidden for s in schemes]])
         self.closed = np.array([False, *[s.name in unaudited for s in schemes]])
         self.unaudited = tuple(unaudited)
-        self._known = np.array([i + 1 for i, s in enumerate(schemes) if s.name not in unaudited], dtype=np.int64)
-        self._rows: list[tuple[str, np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]] = []
+        self._known = np.array(
+            [i + 1 for i, s in enumerate(schemes) if s.name not in unaudited], dtype=np.int64
+        )
+        self._rows: list[
+            tuple[str, np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]
+        ] = []
 
     def month(self, month: Month, b: Bill, first_id: int, rng: np.random.Generator) -> None:
         """Choose and decide audits of the claims settled in a month."""
@@ -89,9 +106,13 @@ class Auditors:
         amount = np.rint(part * rng.uniform(0.75, 1.0, len(chosen))).astype(np.int64)
         decided = month.end + (rng.uniform(25, 122, len(chosen))).astype(np.int64) * DAY
         decided = decided + 9 * HOUR + rng.integers(0, 8 * HOUR, len(chosen))
-        self._rows.append(("claim", first_id + chosen, confirmed, np.where(confirmed, told, 0), amount, reason, decided))
+        self._rows.append(
+            ("claim", first_id + chosen, confirmed, np.where(confirmed, told, 0), amount, reason, decided)
+        )
 
-    def _choose(self, b: Bill, rows: np.ndarray, count: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    def _choose(
+        self, b: Bill, rows: np.ndarray, count: int, rng: np.random.Generator
+    ) -> tuple[np.ndarray, np.ndarray]:
         v = b.visits
         n_random = int(np.round(count * RANDOM_SHARE))
         n_tip = int(np.round(count * TIP_SHARE))
@@ -102,18 +123,27 @@ class Auditors:
         guilty = (b.loss[rows] > 0) & ~taken
         shown = 1 - 0.6 * self.camouflage * self.missed[v.scheme[rows]]
         likely = np.where(guilty, 60.0 * shown, 1.0) * ~taken
-        tips = np.argsort(-(np.log(np.maximum(likely, 1e-9)) + rng.gumbel(size=len(rows))), kind="stable")[:n_tip]
+        tips = np.argsort(-(np.log(np.maximum(likely, 1e-9)) + rng.gumbel(size=len(rows))), kind="stable")[
+            :n_tip
+        ]
         taken[tips] = True
-        ranked = np.argsort(np.where(taken, np.inf, -score), kind="stable")[: max(0, count - len(first) - len(tips))]
+        ranked = np.argsort(np.where(taken, np.inf, -score), kind="stable")[
+            : max(0, count - len(first) - len(tips))
+        ]
         chosen = np.concatenate([first, tips, ranked])
         reason = np.concatenate([np.full(len(first), 0), np.full(len(tips), 1), np.full(len(ranked), 2)])
         order = np.argsort(chosen, kind="stable")
         return rows[chosen[order]], reason[order]
 
     def _entities(self, schemes: Sequence[Scheme], rng: np.random.Generator) -> None:
-        """A few audits of people and places: some of the guilty, more of the rest."""
+        """Audit a few people and places: some of the guilty, more of the rest."""
         q, months = self.city.providers, self.city.months
-        sizes = {"patient": self.city.people.n, "doctor": len(q.doctor_department), "department": len(q.dept_institution), "institution": q.n}
+        sizes = {
+            "patient": self.city.people.n,
+            "doctor": len(q.doctor_department),
+            "department": len(q.dept_institution),
+            "institution": q.n,
+        }
         guilty: dict[str, dict[int, tuple[int, int]]] = {k: {} for k in sizes}
         closed: dict[str, set[int]] = {k: set() for k in sizes}
         for scheme in schemes:
@@ -137,10 +167,22 @@ class Auditors:
                 yes = right if is_guilty else (not right and len(self._known) > 0)
                 told = code if is_guilty else int(rng.choice(self._known)) if len(self._known) else 0
                 month = months[min(first + int(rng.integers(1, 5)), len(months) - 1)]
-                decided = month.end + int(rng.integers(5, 120)) * DAY + 9 * HOUR + int(rng.integers(0, 8 * HOUR))
+                decided = (
+                    month.end + int(rng.integers(5, 120)) * DAY + 9 * HOUR + int(rng.integers(0, 8 * HOUR))
+                )
                 amount = int(rng.integers(200_000, 6_000_000))
                 one = lambda x: np.array([x])  # noqa: E731
-                self._rows.append((kind, one(number), one(yes), one(told if yes else 0), one(amount), one(1 if is_guilty else 2), one(decided)))
+                self._rows.append(
+                    (
+                        kind,
+                        one(number),
+                        one(yes),
+                        one(told if yes else 0),
+                        one(amount),
+                        one(1 if is_guilty else 2),
+                        one(decided),
+                    )
+                )
 
     def table(self, schemes: Sequence[Scheme]) -> pa.Table:
         """Rows of ``audits``: what has been decided before the dataset ends, oldest first."""
@@ -148,15 +190,20 @@ class Auditors:
             self._entities(schemes, self.city.rng("entity audits"))
         last = self.city.months[-1].end
         kind = [k for k, number, *_ in self._rows for _ in number]
-        subject = [f"{_PREFIX[k][0]}{int(i):0{_PREFIX[k][1]}d}" for k, number, *_ in self._rows for i in number]
-        column = lambda i: np.concatenate([r[i] for r in self._rows]) if self._rows else np.zeros(0, dtype=np.int64)  # noqa: E731
-        yes, scheme, amount, reason, decided = (column(i) for i in range(2, 7))
+        subject = [
+            f"{_PREFIX[k][0]}{int(i):0{_PREFIX[k][1]}d}" for k, number, *_ in self._rows for i in number
+        ]
+        none = [np.zeros(0, dtype=np.int64)]
+        columns = [np.concatenate([r[i] for r in self._rows] or none) for i in range(2, 7)]
+        yes, scheme, amount, reason, decided = columns
         yes = yes.astype(bool)
-        order = np.array(sorted(range(len(kind)), key=lambda i: (decided[i], kind[i], subject[i])), dtype=np.int64)
+        order = np.array(
+            sorted(range(len(kind)), key=lambda i: (decided[i], kind[i], subject[i])), dtype=np.int64
+        )
         order = order[decided[order] < last]
         names = np.array([None, *self.names], dtype=object)
         reasons = np.array(["random", "tip", "ranked"], dtype=object)
-        columns = [
+        arrays = [
             pa.array([kind[i] for i in order], pa.string()),
             pa.array([subject[i] for i in order], pa.string()),
             pa.array(np.where(yes[order], "confirmed", "cleared"), pa.string()),
@@ -165,4 +212,4 @@ class Auditors:
             pa.array(reasons[reason[order]], pa.string()),
             times(decided[order]),
         ]
-        return pa.Table.from_arrays(columns, schema=TABLES["audits"].arrow())
+        return pa.Table.from_arrays(arrays, schema=TABLES["audits"].arrow())

@@ -26,7 +26,11 @@ class Wards:
         rows = np.flatnonzero(v.is_stay)
         rows = rows[np.lexsort((v.serial[rows], v.start[rows]))]
         for row, place, start, end in zip(
-            rows.tolist(), v.institution[rows].tolist(), v.start[rows].tolist(), v.end[rows].tolist(), strict=True
+            rows.tolist(),
+            v.institution[rows].tolist(),
+            v.start[rows].tolist(),
+            v.end[rows].tolist(),
+            strict=True,
         ):
             busy, free = self._busy[place], self._free[place]
             while busy and busy[0][0] <= start:

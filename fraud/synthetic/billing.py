@@ -58,7 +58,7 @@ def _sums(index: np.ndarray, values: np.ndarray, n: int) -> np.ndarray:
 
 
 def prices(city: City, v: Visits, o: Orders) -> np.ndarray:
-    """Unit prices in cents: services by level of care, drugs nearly alike everywhere, limits kept."""
+    """Return unit prices in cents: services by level of care, drugs nearly alike everywhere, limits kept."""
     c, providers = city.catalogue, city.providers
     where = v.institution[o.visit]
     drug = c.category_is(o.item, "drug", "herb", "consumable")
@@ -87,7 +87,7 @@ def _round_totals(v: Visits, o: Orders, price: np.ndarray) -> np.ndarray:
 
 
 def reimbursement(city: City, v: Visits, eligible: np.ndarray, spent: np.ndarray) -> np.ndarray:
-    """What the fund pays of each claim.
+    """Work out what the fund pays of each claim.
 
     Parameters
     ----------
@@ -125,7 +125,9 @@ def reimbursement(city: City, v: Visits, eligible: np.ndarray, spent: np.ndarray
     return np.maximum(eligible - deductible, 0) * rate // 1000
 
 
-def make_bill(city: City, v: Visits, o: Orders, spent: np.ndarray, rng: np.random.Generator, until: int) -> Bill:
+def make_bill(
+    city: City, v: Visits, o: Orders, spent: np.ndarray, rng: np.random.Generator, until: int
+) -> Bill:
     """Charge orders, settle claims and add refunds.
 
     Parameters
@@ -156,7 +158,9 @@ def make_bill(city: City, v: Visits, o: Orders, spent: np.ndarray, rng: np.rando
 def _refunds(b: Bill, rng: np.random.Generator, until: int) -> Bill:
     """Take some claims back a few days later: the same lines with negative quantities."""
     settle = b.visits.settle + rng.integers(DAY // 24, 9 * DAY, len(b.visits))
-    rows = np.flatnonzero((rng.random(len(b.visits)) < 0.004) & (settle < until) & (b.total > 0) & ~b.visits.is_stay)
+    rows = np.flatnonzero(
+        (rng.random(len(b.visits)) < 0.004) & (settle < until) & (b.total > 0) & ~b.visits.is_stay
+    )
     if not len(rows):
         return b
     n = len(b.visits)

@@ -81,7 +81,8 @@ class Catalogue:
         return np.array([self.item[k] for k in keys], dtype=np.int64)
 
 
-def _rows(name: str) -> list[dict[str, str]]:
+def read_rows(name: str) -> list[dict[str, str]]:
+    """Read a CSV file of the package's data."""
     text = (files("fraud.synthetic") / "data" / name).read_text(encoding="utf-8")
     return list(csv.DictReader(text.splitlines()))
 
@@ -103,11 +104,11 @@ def _baskets(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     drugs = {c: -1 - i for i, c in enumerate(classes)}
     specific: dict[tuple[str, str], list[tuple[int, float]]] = {}
-    for row in _rows("baskets.csv"):
+    for row in read_rows("baskets.csv"):
         entry = item.get(row["entry"], drugs.get(row["entry"], 0))
         specific.setdefault((row["diagnosis"], row["setting"]), []).append((entry, float(row["probability"])))
     generic: dict[str, list[tuple[int, float]]] = {}
-    for row in _rows("generic_baskets.csv"):
+    for row in read_rows("generic_baskets.csv"):
         entry = item.get(row["entry"], drugs.get(row["entry"], 0))
         generic.setdefault(row["visit_type"], []).append((entry, float(row["probability"])))
     starts, entries, chances = [0], [], []
@@ -132,7 +133,7 @@ def _baskets(
 @cache
 def load_catalogue() -> Catalogue:
     """Read the catalogue from the package's data files (once)."""
-    items, diagnoses = _rows("items.csv"), _rows("diagnoses.csv")
+    items, diagnoses = read_rows("items.csv"), read_rows("diagnoses.csv")
     column = lambda name: [r[name] for r in items]  # noqa: E731
     dx_column = lambda name: [r[name] for r in diagnoses]  # noqa: E731
     classes = tuple(dict.fromkeys(c for c in column("drug_class") if c))

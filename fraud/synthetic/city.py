@@ -41,7 +41,7 @@ class City:
     _gravity: dict[str, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
 
     def rng(self, *keys: int | str) -> np.random.Generator:
-        """Generator of its own for one purpose, so that purposes do not disturb each other."""
+        """Make a generator of its own for one purpose, so that purposes do not disturb each other."""
         words = [int.from_bytes(str(k).encode()[:24], "little") % (2**63) for k in keys]
         return np.random.default_rng(np.random.SeedSequence([self.seed, *words]))
 
@@ -105,9 +105,13 @@ class City:
         doctor = np.searchsorted(weight, lo + u * (hi - lo), side="right") - 1
         doctor = np.clip(doctor, start[safe], start[safe + 1] - 1)
         for _ in range(2):  # off duty two weekdays in five: the next colleague
-            off = uniform(doctor, weekday(day), self.seed + 2) < 0.3
+            off = self.off_duty(doctor, day)
             doctor = np.where(off, start[safe] + (doctor - start[safe] + 1) % np.maximum(count, 1), doctor)
         return np.where(department < 0, -1, doctor).astype(np.int32)
+
+    def off_duty(self, doctor: np.ndarray, day: np.ndarray) -> np.ndarray:
+        """Whether doctors are off on the weekday of some days."""
+        return uniform(doctor, weekday(day), self.seed + 2) < 0.3
 
     def place(self, visits: Visits, rng: np.random.Generator) -> Visits:
         """Fill in what the maker of the visits left open: department, doctor, operator, times."""
@@ -145,8 +149,10 @@ class City:
         window = (rng.random(len(institution)) < 0.35).astype(np.int64)
         return (start[institution] + pick(count, institution, half, window, self.seed + 3)).astype(np.int32)
 
-    def visit_times(self, month: Month, n: int, rng: np.random.Generator, profile: str = "clinic") -> np.ndarray:
-        """Starting seconds of `n` visits in a month."""
+    def visit_times(
+        self, month: Month, n: int, rng: np.random.Generator, profile: str = "clinic"
+    ) -> np.ndarray:
+        """Draw the starting seconds of `n` visits in a month."""
         days = draw_days(month, n, rng, always_open=profile != "clinic")
         return days * DAY + draw_clock(n, rng, profile)
 
@@ -158,7 +164,7 @@ class City:
         return sex_ok & (age >= c.dx_min_age[dx]) & (age <= c.dx_max_age[dx])
 
     def own_diagnosis(self, patient: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """A chronic diagnosis of each patient among the certificates; a common one for the others."""
+        """Draw a chronic diagnosis of each patient among the certificates; a common one for the others."""
         c = self.catalogue
         held = self.people.certificates[patient]
         score = np.where(held, rng.random(held.shape) + 1.0, 0.0)

@@ -17,8 +17,10 @@ def _repeat(rate: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return np.repeat(np.arange(len(rate)), rng.poisson(rate))
 
 
-def _diagnoses(city: City, month: Month, patient: np.ndarray, weight: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Diagnoses by weight, season, age and sex."""
+def _draw_diagnoses(
+    city: City, month: Month, patient: np.ndarray, weight: np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
+    """Draw diagnoses by weight, season, sex and band of age."""
     c, people = city.catalogue, city.people
     season = np.array([month.season(s) for s in c.dx_season])
     age = people.age(patient, month.first)
@@ -27,13 +29,32 @@ def _diagnoses(city: City, month: Month, patient: np.ndarray, weight: np.ndarray
     middle = np.array([3, 11, 25, 43, 58, 76])
     for b in range(2 * (len(_AGE_BANDS) + 1)):
         rows = np.flatnonzero(band == b)
-        fits = ((c.dx_sex < 0) | (c.dx_sex == b % 2)) & (c.dx_min_age <= middle[b // 2]) & (c.dx_max_age >= middle[b // 2])
+        fits = (
+            ((c.dx_sex < 0) | (c.dx_sex == b % 2))
+            & (c.dx_min_age <= middle[b // 2])
+            & (c.dx_max_age >= middle[b // 2])
+        )
         cdf = np.cumsum(weight * season * fits)
         out[rows] = np.searchsorted(cdf, rng.random(len(rows)) * cdf[-1], side="right")
     return out
 
 
-def _institutions(city: City, patient: np.ndarray, dx: np.ndarray, shares: tuple[float, ...], rng: np.random.Generator) -> np.ndarray:
+def _diagnoses(
+    city: City, month: Month, patient: np.ndarray, weight: np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
+    """Draw diagnoses by weight, season, age and sex; a cold or a fever where nothing else fits."""
+    out = _draw_diagnoses(city, month, patient, weight, rng)
+    for _ in range(3):
+        wrong = np.flatnonzero(~city.age_sex_ok(patient, out, month.first))
+        out[wrong] = _draw_diagnoses(city, month, patient[wrong], weight, rng)
+    wrong = np.flatnonzero(~city.age_sex_ok(patient, out, month.first))
+    out[wrong] = city.catalogue.dx["J06.900"]
+    return out
+
+
+def _institutions(
+    city: City, patient: np.ndarray, dx: np.ndarray, shares: tuple[float, ...], rng: np.random.Generator
+) -> np.ndarray:
     """Institutions by the shares of tertiary, secondary and primary care; specialised ones by specialty."""
     c = city.catalogue
     special = np.isin(c.dx_specialty[dx], [c.specialties.index(s) for s in _TO_TERTIARY])
@@ -56,6 +77,18 @@ def _institutions(city: City, patient: np.ndarray, dx: np.ndarray, shares: tuple
     return out
 
 
+def usual_place(city: City, patient: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Find the one place where a chronic patient is treated, now and then another one."""
+    base = uniform(patient, city.seed + 12)
+    place = np.where(base < 0.5, 2, np.where(base < 0.82, 1, 0))
+    place = np.where(rng.random(len(patient)) < 0.03, rng.integers(0, 3, len(patient)), place)
+    institution = np.zeros(len(patient), dtype=np.int64)
+    for code, name in enumerate(("tertiary", "secondary", "primary")):
+        rows = place == code
+        institution[rows] = city.choose_institution(patient[rows], name, rng, loyal=0.975)
+    return institution
+
+
 def chronic_visits(city: City, month: Month, rng: np.random.Generator) -> Visits:
     """Regular visits of certificate holders: mostly the nearby community centre, on habitual weekdays."""
     people = city.people
@@ -67,13 +100,7 @@ def chronic_visits(city: City, month: Month, rng: np.random.Generator) -> Visits
     moved = start + np.where(habitual, shift, 0) * DAY
     start = np.where(moved < month.end, moved, start)
     dx = city.own_diagnosis(patient, rng)
-    base = uniform(patient, city.seed + 12)  # each has a usual level of care
-    place = np.where(base < 0.5, 2, np.where(base < 0.82, 1, 0))
-    place = np.where(rng.random(n) < 0.12, rng.integers(0, 3, n), place)
-    institution = np.zeros(n, dtype=np.int64)
-    for code, name in enumerate(("tertiary", "secondary", "primary")):
-        rows = place == code
-        institution[rows] = city.choose_institution(patient[rows], name, rng, loyal=0.93)
+    institution = usual_place(city, patient, rng)
     chronic = rng.random(n) < 0.8
     kind = np.where(chronic, VISIT_TYPE["chronic"], VISIT_TYPE["outpatient"])
     extra = rng.random(n)
@@ -85,13 +112,18 @@ def chronic_visits(city: City, month: Month, rng: np.random.Generator) -> Visits
 def acute_visits(city: City, month: Month, rng: np.random.Generator) -> Visits:
     """Acute and occasional illness, by season, age and sex."""
     c = city.catalogue
-    pull = sum(month.season(s) * w for s, w in zip(c.dx_season, c.dx_weight_out, strict=True)) / c.dx_weight_out.sum()
+    pull = (
+        sum(month.season(s) * w for s, w in zip(c.dx_season, c.dx_weight_out, strict=True))
+        / c.dx_weight_out.sum()
+    )
     patient = _repeat(city.people.acute_rate * (0.6 + 0.4 * float(pull)) * month.days / 30.4, rng)
     n = len(patient)
     dx = _diagnoses(city, month, patient, c.dx_weight_out, rng)
     urgent = rng.random(n) < 0.06
     start = np.where(urgent, city.visit_times(month, n, rng, "emergency"), city.visit_times(month, n, rng))
     institution = _institutions(city, patient, dx, (0.24, 0.33, 0.43), rng)
+    regular = (city.people.chronic_rate[patient] > 0) & (rng.random(n) < 0.85)
+    institution[regular] = usual_place(city, patient[regular], rng)
     institution[urgent] = city.choose_institution(patient[urgent], "tertiary", rng, loyal=0.7)
     away = rng.random(n) < 0.012
     institution[away] = city.choose_institution(patient[away], "away", rng)
@@ -113,7 +145,7 @@ def pharmacy_visits(city: City, month: Month, rng: np.random.Generator) -> Visit
     return Visits.make(
         n,
         patient=patient,
-        institution=city.choose_institution(patient, "pharmacy", rng, loyal=0.8),
+        institution=city.choose_institution(patient, "pharmacy", rng, loyal=0.94),
         visit_type=VISIT_TYPE["pharmacy"],
         start=city.visit_times(month, n, rng, "pharmacy"),
         dx=dx,
@@ -140,15 +172,21 @@ def stays(city: City, month: Month, rng: np.random.Generator) -> Visits:
     start = city.visit_times(month, n, rng)
     urgent = rng.random(n) < 0.25
     start = np.where(urgent, city.visit_times(month, n, rng, "emergency"), start)
-    day = np.isin(dx, [c.dx[k] for k in _DAY_SURGERY]) & (rng.random(n) < 0.4)
+    day = np.isin(dx, [c.dx[k] for k in _DAY_SURGERY]) & (rng.random(n) < 0.6)
     length = np.where(day, rng.integers(0, 2, n), stay_lengths(city, dx, rng))
     leaves = rng.integers(8 * HOUR, 16 * HOUR, n)
     end = (start // DAY + length) * DAY + leaves
     end = np.where(length == 0, start + rng.integers(3 * HOUR, 8 * HOUR, n), end)
     return Visits.make(
-        n, patient=patient, institution=institution, start=start, end=end, dx=dx, out_of_region=away,
+        n,
+        patient=patient,
+        institution=institution,
+        start=start,
+        end=end,
+        dx=dx,
+        out_of_region=away,
         visit_type=np.where(day, VISIT_TYPE["day_surgery"], VISIT_TYPE["inpatient"]),
-    )  # fmt: skip
+    )
 
 
 def follow_ups(stayed: Visits, rng: np.random.Generator) -> Visits:
@@ -159,9 +197,14 @@ def follow_ups(stayed: Visits, rng: np.random.Generator) -> Visits:
     day = base.end // DAY + rng.integers(6, 22, n)
     start = day * DAY + draw_clock(n, rng)
     return Visits.make(
-        n, patient=base.patient, institution=base.institution, visit_type=VISIT_TYPE["outpatient"],
-        start=start, dx=base.dx, out_of_region=base.out_of_region,
-    )  # fmt: skip
+        n,
+        patient=base.patient,
+        institution=base.institution,
+        visit_type=VISIT_TYPE["outpatient"],
+        start=start,
+        dx=base.dx,
+        out_of_region=base.out_of_region,
+    )
 
 
 def ordinary_visits(city: City, month: Month) -> Visits:

@@ -18,9 +18,17 @@ from fraud.synthetic.nuisance import NUISANCES, Nuisance
 from fraud.synthetic.orders import make_orders
 from fraud.synthetic.schemes import SCHEMES, Scheme
 from fraud.synthetic.tables import (
-    TRUTH, DatasetWriter, cents, claims_table, diagnoses_table, ids, lines_table, patients_table,
-    provider_tables, words,
-)  # fmt: skip
+    TRUTH,
+    DatasetWriter,
+    cents,
+    claims_table,
+    diagnoses_table,
+    ids,
+    lines_table,
+    patients_table,
+    provider_tables,
+    words,
+)
 from fraud.synthetic.visits import Visits
 
 Progress = Callable[[str, int, int], None]
@@ -103,7 +111,13 @@ def generate(
 
 
 def _check(
-    patients: int, months: int, camouflage: float, start: str, names: Sequence[str], audit_rate: float, prevalence: float
+    patients: int,
+    months: int,
+    camouflage: float,
+    start: str,
+    names: Sequence[str],
+    audit_rate: float,
+    prevalence: float,
 ) -> None:
     problems = []
     if patients < 100:
@@ -132,7 +146,9 @@ class _Run:
 
     auditors: Auditors
 
-    def __init__(self, writer: DatasetWriter, city: City, chosen: Sequence[str], camouflage: float, prevalence: float) -> None:
+    def __init__(
+        self, writer: DatasetWriter, city: City, chosen: Sequence[str], camouflage: float, prevalence: float
+    ) -> None:
         self.writer, self.city = writer, city
         self.wards = Wards(city)
         self.pending = Visits.make(0)
@@ -141,7 +157,9 @@ class _Run:
         self.stay_from = np.zeros(city.people.n, dtype=np.int64)
         self.stay_until = np.zeros(city.people.n, dtype=np.int64)
         self.serial = self.claims = self.lines = 0
-        self.nuisances: list[Nuisance] = [k(city, i + 1, city.rng("nuisance", k.name)) for i, k in enumerate(NUISANCES)]
+        self.nuisances: list[Nuisance] = [
+            k(city, i + 1, city.rng("nuisance", k.name)) for i, k in enumerate(NUISANCES)
+        ]
         self.schemes: list[Scheme] = self._schemes(chosen, camouflage, prevalence)
 
     def _schemes(self, chosen: Sequence[str], camouflage: float, prevalence: float) -> list[Scheme]:
@@ -221,7 +239,7 @@ class _Run:
         self.lines += len(bill.orders)
 
     def _number_invoices(self, v: Visits, rng: np.random.Generator) -> None:
-        """The next numbers of each institution's book; gaps for other people's invoices."""
+        """Give the next numbers of each institution's book; gaps for other people's invoices."""
         auto = np.flatnonzero(v.invoice < 0)
         auto = auto[np.argsort(v.institution[auto], kind="stable")]
         where = v.institution[auto]
@@ -240,7 +258,11 @@ class _Run:
         v = b.visits
         real = b.refund_of < 0
         rows = np.flatnonzero((v.scheme > 0) & real)
-        table = [ids("S", self.claims + rows, 10), words(SCHEME_NAMES, v.scheme[rows] - 1), cents(b.loss[rows])]
+        table = [
+            ids("S", self.claims + rows, 10),
+            words(SCHEME_NAMES, v.scheme[rows] - 1),
+            cents(b.loss[rows]),
+        ]
         self.writer.write("truth/claims", pa.Table.from_arrays(table, schema=TRUTH["claims"]))
         rows = np.flatnonzero((v.nuisance > 0) & (v.scheme == 0) & real)
         table = [ids("S", self.claims + rows, 10), words(NUISANCE_NAMES, v.nuisance[rows] - 1)]
@@ -273,20 +295,41 @@ def _by_settlement(b: Bill) -> Bill:
     orders.visit = claim[lines]
     refund_of = b.refund_of[order]
     return Bill(
-        v.take(order), orders, b.price[lines], b.amount[lines], b.line_eligible[lines],
-        b.total[order], b.eligible[order], b.fund[order], b.loss[order],
+        v.take(order),
+        orders,
+        b.price[lines],
+        b.amount[lines],
+        b.line_eligible[lines],
+        b.total[order],
+        b.eligible[order],
+        b.fund[order],
+        b.loss[order],
         np.where(refund_of >= 0, place[refund_of], -1),
-    )  # fmt: skip
+    )
 
 
 def groups_table(schemes: Sequence[Scheme]) -> pa.Table:
     """Truth about the gangs."""
-    letter = {"patient": ("P", 7), "doctor": ("D", 6), "institution": ("H", 5), "department": ("K", 6), "operator": ("O", 6)}
+    letter = {
+        "patient": ("P", 7),
+        "doctor": ("D", 6),
+        "institution": ("H", 5),
+        "department": ("K", 6),
+        "operator": ("O", 6),
+    }
     rows: list[tuple[str, str, str, str, str]] = []
     for scheme in schemes:
         for group in scheme.groups:
             for kind, number, role in dict.fromkeys(group.members):
                 prefix, width = letter[kind]
-                rows.append((f"{scheme.name}-{group.number:03d}", scheme.name, kind, f"{prefix}{number:0{width}d}", role))
+                rows.append(
+                    (
+                        f"{scheme.name}-{group.number:03d}",
+                        scheme.name,
+                        kind,
+                        f"{prefix}{number:0{width}d}",
+                        role,
+                    )
+                )
     columns = list(zip(*rows, strict=True)) if rows else [()] * 5
     return pa.Table.from_arrays([pa.array(c, pa.string()) for c in columns], schema=TRUTH["groups"])

@@ -12,7 +12,7 @@ from fraud.synthetic.hashing import pick, uniform
 from fraud.synthetic.visits import VISIT_TYPE, Visits
 
 _CAT = {name: i for i, name in enumerate(CATEGORIES)}
-_SUPPLY = np.array([7, 14, 14, 14, 21, 28, 28, 28, 30, 30, 56])
+_SUPPLY = np.array([7, 7, 14, 14, 14, 14, 21, 28, 28, 30, 30])
 _INJECTABLE_AT_HOME = ("A10A", "L04B", "L01", "L01X", "L02", "S01L", "B03")
 PANEL = ("biochem", ("liver", "renal", "glu", "lipid", "lytes", "ua"))
 
@@ -60,7 +60,14 @@ class Orders:
     bad: np.ndarray
 
     @classmethod
-    def make(cls, visit: np.ndarray, item: np.ndarray, quantity: np.ndarray | int, second: np.ndarray, **rest: object) -> "Orders":
+    def make(
+        cls,
+        visit: np.ndarray,
+        item: np.ndarray,
+        quantity: np.ndarray | int,
+        second: np.ndarray,
+        **rest: object,
+    ) -> "Orders":
         """Orders from their columns; price 1, no trace and not to be recovered by default."""
         out = cls()
         given = {"visit": visit, "item": item, "quantity": quantity, "second": second, **rest}
@@ -156,10 +163,14 @@ def _drugs(c: Catalogue, v: Visits, visit: np.ndarray, offset: np.ndarray, entry
     choice = np.where(uniform(v.seed[who], offset[rows], 25) < 0.75, own, formulary)
     minor = v.child[who]
     for _ in range(4):  # limits of age: the next drug of the class
-        chosen = np.where(stay, ward[np.minimum(low + choice, len(ward) - 1)], home[np.minimum(low + choice, len(home) - 1)])
+        chosen = np.where(
+            stay, ward[np.minimum(low + choice, len(ward) - 1)], home[np.minimum(low + choice, len(home) - 1)]
+        )
         adult_only, child_only = c.min_age[chosen] >= 18, c.max_age[chosen] <= 18
         choice = np.where((adult_only & minor) | (child_only & ~minor), (choice + 1) % count, choice)
-    item[rows] = np.where(stay, ward[np.minimum(low + choice, len(ward) - 1)], home[np.minimum(low + choice, len(home) - 1)])
+    item[rows] = np.where(
+        stay, ward[np.minimum(low + choice, len(ward) - 1)], home[np.minimum(low + choice, len(home) - 1)]
+    )
     return item
 
 
@@ -172,6 +183,7 @@ def _tidy(c: Catalogue, v: Visits, visit: np.ndarray, item: np.ndarray) -> tuple
     has_panel[visit[item == c.item[PANEL[0]]]] = True
     part = np.isin(item, c.items_of(*PANEL[1])) & has_panel[visit]
     keep = ~part | (uniform(v.seed[visit], item, 26) < 0.02)
+    keep &= ~(v.child[visit] & (c.min_age[item] >= 18))
     return visit[keep], item[keep]
 
 
@@ -180,9 +192,10 @@ def _supply(c: Catalogue, v: Visits, visit: np.ndarray, item: np.ndarray) -> tup
     drug = c.category_is(item, "drug", "herb")
     chronic = (c.dx_certificate[v.dx[visit]] >= 0) | (v.visit_type[visit] == VISIT_TYPE["chronic"])
     usual = np.where(chronic, _SUPPLY[pick(len(_SUPPLY), v.seed[visit], 27)], 3 + pick(5, v.seed[visit], 28))
+    usual = np.where(v.visit_type[visit] == VISIT_TYPE["emergency"], 1 + pick(2, v.seed[visit], 28), usual)
     wanted = np.where(v.supply[visit] > 0, v.supply[visit], usual)
     herb = c.category[item] == _CAT["herb"]
-    wanted = np.where(herb, np.where(v.supply[visit] > 0, wanted, 5 + 2 * pick(5, v.seed[visit], 29)), wanted)
+    wanted = np.where(herb, np.where(v.supply[visit] > 0, wanted, 4 + pick(4, v.seed[visit], 29)), wanted)
     unit = np.maximum(c.days_per_unit[item], 0.3)
     boxes = np.clip(np.ceil(wanted / unit - 0.35), 1, 60)
     hours = np.isin(item, c.items_of("oxygen", "monitor", "vent"))
@@ -212,17 +225,21 @@ def _stay_orders(city: City, v: Visits, visit: np.ndarray, item: np.ndarray) -> 
     day = np.arange(len(row)) - np.repeat(np.cumsum(spans) - spans, spans)
     who, what = visit[row], item[row]
     u = uniform(v.seed[who], what, day, 32)
-    keep = daily[row] | (spans[row] == 1) | (often[row] & (u < 0.62)) | (again[row] & ((day == 0) | (u < 0.11)))
+    keep = (
+        daily[row] | (spans[row] == 1) | (often[row] & (u < 0.78)) | (again[row] & ((day == 0) | (u < 0.11)))
+    )
     row, day, who, what = row[keep], day[keep], who[keep], what[keep]
     once = spans[row] == 1
     early = (uniform(v.seed[who], what, 33) ** 2.2 * np.minimum(length[who], 12)).astype(np.int64)
     day = np.where(once, early, day)
     clock = (7 * HOUR + uniform(v.serial[who], what, day, 34) * 10 * HOUR).astype(np.int64)
-    second = np.clip((first[who] + day) * DAY + clock, v.start[who], np.maximum(v.end[who] - 60, v.start[who]))
+    second = np.clip(
+        (first[who] + day) * DAY + clock, v.start[who], np.maximum(v.end[who] - 60, v.start[who])
+    )
     drug = c.category_is(what, "drug", "herb")
     unit = np.maximum(c.days_per_unit[what], 0.3)
     need = np.where(unit > 3, 1, np.ceil(1.0 / unit))  # a box lasts the stay, a vial a day
-    box_again = drug & (unit > 3) & (day > 0) & (uniform(v.seed[who], what, 35) < 2.0)
+    box_again = drug & (unit > 3) & (day > 0)
     due = ~box_again | ((day % np.maximum(np.round(unit), 1).astype(np.int64)) == 0)
     hours = np.isin(what, c.items_of("oxygen", "monitor", "vent"))
     quantity = np.where(drug, need, np.where(hours, 6 + pick(12, v.seed[who], what, day), 1)).astype(np.int64)

@@ -10,7 +10,9 @@ from fraud.synthetic.catalogue import Catalogue
 INSURANCE = ("employee", "resident", "retired", "other")
 
 # Five-year pyramid of a Chinese city (rounded), ages 0–4, 5–9, …, 90–94.
-_PYRAMID = np.array([35, 52, 58, 52, 50, 56, 72, 86, 74, 72, 84, 88, 64, 62, 46, 28, 17, 9, 4], dtype=np.float64)
+_PYRAMID = np.array(
+    [35, 52, 58, 52, 50, 56, 72, 86, 74, 72, 84, 88, 64, 62, 46, 28, 17, 9, 4], dtype=np.float64
+)
 
 # certificate: share of holders at ages under 45, 45–59, 60–74, 75 and over
 _PREVALENCE = {
@@ -113,7 +115,9 @@ def _ages(household: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return np.where(child, np.clip(head - rng.uniform(24, 36, n), 0.1, 70), age)
 
 
-def _health(age: np.ndarray, female: np.ndarray, catalogue: Catalogue, rng: np.random.Generator) -> np.ndarray:
+def _health(
+    age: np.ndarray, female: np.ndarray, catalogue: Catalogue, rng: np.random.Generator
+) -> np.ndarray:
     band = np.digitize(age, [45, 60, 75])
     out = np.zeros((len(age), len(catalogue.certificates)), dtype=bool)
     for name, shares in _PREVALENCE.items():
@@ -167,7 +171,9 @@ def build_population(
     shares_phone = (age < 16) | ((age > 72) & (rng.random(n) < 0.35))
     certificates = _health(age, female, catalogue, rng)
     death = first_day + 40_000 + np.zeros(n, dtype=np.int64)
-    yearly = np.where(age < 50, 0.0006, 0.0006 * np.exp((age - 50) / 10.5)) * (1 + 1.5 * certificates.any(axis=1))
+    yearly = np.where(age < 50, 0.0006, 0.0006 * np.exp((age - 50) / 10.5)) * (
+        1 + 1.5 * certificates.any(axis=1)
+    )
     dies = rng.random(n) < yearly * (days / 365.0)
     death[dies] = first_day + rng.integers(10, max(11, days), dies.sum())
     sick = certificates.sum(axis=1)
@@ -184,10 +190,13 @@ def build_population(
         phone=np.where(shares_phone, own[head], own),
         certificates=certificates,
         death=death,
-        chronic_rate=np.where(sick > 0, (2.6 + 1.5 * np.minimum(sick, 4)) * np.round(rng.gamma(6.0, 1 / 6.0, n), 3), 0.0),
-        acute_rate=acute,
-        pharmacy_rate=0.16 * np.round(rng.gamma(1.5, 1 / 1.5, n), 3) + 0.05 * sick,
-        stay_rate=(0.003 + 0.00017 * np.clip(age - 35, 0, 60) + 0.0045 * np.minimum(sick, 3)) * (1 + 0.6 * (age < 4)),
+        chronic_rate=np.where(
+            sick > 0, (3.0 + 1.5 * np.minimum(sick, 4)) * np.round(rng.gamma(6.0, 1 / 6.0, n), 3), 0.0
+        ),
+        acute_rate=np.where(sick > 0, 0.35, 1.0) * acute,
+        pharmacy_rate=0.16 * np.round(rng.gamma(1.5, 1 / 1.5, n), 3),
+        stay_rate=(0.003 + 0.00017 * np.clip(age - 35, 0, 60) + 0.0045 * np.minimum(sick, 3))
+        * (1.7 + 0.8 * (age < 4)),
         block_x=np.round(rng.random(blocks), 4),
         block_y=np.round(rng.random(blocks), 4),
     )

@@ -1,53 +1,39 @@
 """Institutions, departments, doctors and operators of the synthetic city."""
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 
-from fraud.synthetic.catalogue import Catalogue
+from fraud.synthetic.catalogue import Catalogue, read_rows
 
 KINDS = ("tertiary", "secondary", "primary", "pharmacy", "other")
 TITLES = ("主任医师", "副主任医师", "主治医师", "住院医师")
 
-_BIG = (
-    "cardiology endocrinology respiratory gastroenterology neurology nephrology oncology hematology "
-    "infectious rheumatology general_surgery orthopedics urology gynecology obstetrics pediatrics "
-    "ophthalmology ent dermatology stomatology tcm rehabilitation critical general"
-).split()
-_MIDDLE = (
-    "cardiology endocrinology respiratory gastroenterology neurology nephrology oncology general_surgery "
-    "orthopedics urology gynecology obstetrics pediatrics ophthalmology ent dermatology tcm general"
-).split()
 
-# role: (kind, share of private ones, departments, how many at least, one more per so many patients,
-#        doctors per department and 10,000 patients per institution of the role, beds)
-ROLES: dict[str, tuple[str, float, list[str], int, int, int]] = {
-    "tertiary": ("tertiary", 0.0, _BIG, 2, 20_000, 220),
-    "secondary": ("secondary", 0.15, _MIDDLE, 2, 6_000, 90),
-    "private_hospital": (
-        "secondary", 1.0, "cardiology neurology general_surgery orthopedics rehabilitation tcm general".split(), 2, 9_000, 50,
-    ),
-    "tcm_hospital": ("secondary", 0.1, "tcm rehabilitation orthopedics neurology general".split(), 1, 40_000, 70),
-    "maternity_hospital": ("secondary", 0.2, "obstetrics gynecology pediatrics general".split(), 1, 60_000, 60),
-    "community": ("primary", 0.0, "general tcm stomatology".split(), 4, 2_200, 12),
-    "clinic": ("primary", 1.0, "general tcm".split(), 2, 5_000, 0),
-    "pharmacy": ("pharmacy", 0.92, [], 6, 1_200, 0),
-    "rehab": ("other", 0.6, "rehabilitation tcm".split(), 1, 40_000, 60),
-    "dialysis": ("other", 0.8, ["nephrology"], 1, 40_000, 0),
-    "psychiatric": ("other", 0.3, ["psychiatry"], 1, 50_000, 120),
-    "eye": ("other", 0.9, ["ophthalmology"], 1, 50_000, 25),
-    "care_home": ("other", 0.7, ["general"], 1, 25_000, 20),
-    "away": ("tertiary", 0.1, _BIG[:12] + ["tcm", "general"], 3, 60_000, 400),
-}  # fmt: skip
+class Role(NamedTuple):
+    """What institutions of a role have in common; a row of ``data/roles.csv``."""
 
-_NAMES = dict(
-    cardiology="心血管内科", endocrinology="内分泌科", respiratory="呼吸内科", gastroenterology="消化内科",
-    neurology="神经内科", nephrology="肾内科", oncology="肿瘤科", hematology="血液科", infectious="感染科",
-    rheumatology="风湿免疫科", general_surgery="普外科", orthopedics="骨科", urology="泌尿外科",
-    gynecology="妇科", obstetrics="产科", pediatrics="儿科", ophthalmology="眼科", ent="耳鼻喉科",
-    dermatology="皮肤科", stomatology="口腔科", tcm="中医科", rehabilitation="康复科",
-    critical="重症医学科", general="全科", psychiatry="精神科",
-)  # fmt: skip
+    kind: str
+    private_share: float
+    specialties: tuple[str, ...]
+    at_least: int
+    one_more_per: int  # patients
+    beds: int
+
+
+ROLES: dict[str, Role] = {
+    r["role"]: Role(
+        r["kind"],
+        float(r["private_share"]),
+        tuple(r["specialties"].split()),
+        int(r["at_least"]),
+        int(r["one_more_per"]),
+        int(r["beds"]),
+    )
+    for r in read_rows("roles.csv")
+}
+_NAMES = {r["specialty"]: r["name"] for r in read_rows("specialties.csv")}
 
 
 @dataclass
@@ -111,7 +97,7 @@ class Providers:
 
 def institution_counts(patients: int) -> dict[str, int]:
     """Institutions of each role in a city of so many insured patients."""
-    return {role: least + patients // per for role, (_, _, _, least, per, _) in ROLES.items()}
+    return {name: role.at_least + patients // role.one_more_per for name, role in ROLES.items()}
 
 
 def _departments(
@@ -121,7 +107,7 @@ def _departments(
     institution, special, names = [], [], []
     dept_of = np.full((len(roles), len(specialty)), -1, dtype=np.int32)
     for i, role in enumerate(roles):
-        listed = list(ROLES.values())[role][2]
+        listed = list(ROLES.values())[role].specialties
         first = len(institution)
         for name in listed:
             dept_of[i, specialty[name]] = len(institution)
@@ -138,7 +124,9 @@ def _starts(counts: np.ndarray) -> np.ndarray:
     return np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
 
 
-def build_providers(patients: int, districts: int, catalogue: Catalogue, rng: np.random.Generator) -> Providers:
+def build_providers(
+    patients: int, districts: int, catalogue: Catalogue, rng: np.random.Generator
+) -> Providers:
     """Draw the institutions, departments and doctors of a city.
 
     Parameters
@@ -157,11 +145,11 @@ def build_providers(patients: int, districts: int, catalogue: Catalogue, rng: np
     role = np.concatenate([np.full(n, i, dtype=np.int8) for i, n in enumerate(counts.values())])
     specs = [list(ROLES.values())[r] for r in role]
     n = len(role)
-    kind = np.array([KINDS.index(s[0]) for s in specs], dtype=np.int8)
-    private = rng.random(n) < np.array([s[1] for s in specs])
+    kind = np.array([KINDS.index(s.kind) for s in specs], dtype=np.int8)
+    private = rng.random(n) < np.array([s.private_share for s in specs])
     away = role == list(ROLES).index("away")
     district = np.where(away, -1, (np.arange(n) + rng.integers(0, districts, n)) % districts)
-    beds = np.array([s[5] for s in specs])
+    beds = np.array([s.beds for s in specs])
     beds = np.round(beds * rng.uniform(0.7, 1.4, n)).astype(np.int64)
     base = np.array([1.0, 0.86, 0.72, 1.0, 0.85])[kind]
     price = np.round(base * np.where(private, rng.uniform(0.95, 1.15, n), rng.uniform(0.97, 1.03, n)), 3)

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import pyarrow.parquet as pq
 
 from fraud.schema import CATEGORIES, TABLES, VISIT_TYPES
 from fraud.synthetic.billing import Bill
+from fraud.synthetic.catalogue import load_catalogue
 from fraud.synthetic.city import KIND, City
 from fraud.synthetic.hashing import mix, pick, uniform
 from fraud.synthetic.population import INSURANCE
@@ -18,7 +20,9 @@ from fraud.synthetic.providers import KINDS, TITLES
 from fraud.synthetic.visits import VISIT_TYPE
 
 TRUTH = {
-    "claims": pa.schema([("claim_id", pa.string()), ("scheme", pa.string()), ("loss_amount", pa.decimal128(16, 2))]),
+    "claims": pa.schema(
+        [("claim_id", pa.string()), ("scheme", pa.string()), ("loss_amount", pa.decimal128(16, 2))]
+    ),
     "groups": pa.schema(
         [(n, pa.string()) for n in ("group_id", "scheme", "member_kind", "member_id", "role")]
     ),
@@ -30,7 +34,7 @@ _PLAN = ("予对症治疗，门诊随访。", "完善检查，调整用药。", 
 
 
 def ids(prefix: str, numbers: np.ndarray, width: int, missing: np.ndarray | None = None) -> pa.Array:
-    """Identifiers from numbers: a prefix and zero-padded digits; null where `missing`.
+    """Make identifiers from numbers: a prefix and zero-padded digits; null where `missing`.
 
     Examples
     --------
@@ -60,15 +64,20 @@ def times(seconds: np.ndarray, missing: np.ndarray | None = None) -> pa.Array:
     return pa.array(micro, mask=missing)
 
 
-def words(dictionary: list[str] | tuple[str, ...] | np.ndarray, index: np.ndarray, missing: np.ndarray | None = None) -> pa.Array:
+def words(
+    dictionary: list[str] | tuple[str, ...] | np.ndarray | pa.Array,
+    index: np.ndarray,
+    missing: np.ndarray | None = None,
+) -> pa.Array:
     """Strings picked from a list; null where the index is negative or `missing`."""
     missing = index < 0 if missing is None else missing | (index < 0)
     chosen = pa.array(np.maximum(index, 0).astype(np.int64), mask=missing)
-    return pa.array(list(dictionary), pa.string()).take(chosen)
+    texts = dictionary if isinstance(dictionary, pa.Array) else pa.array(list(dictionary), pa.string())
+    return texts.take(chosen)
 
 
 def hexes(values: np.ndarray, prefix: str, missing: np.ndarray | None = None) -> pa.Array:
-    """The last twelve hexadecimal digits of 64-bit values, after a prefix."""
+    """Write the last twelve hexadecimal digits of 64-bit values, after a prefix."""
     table = np.array([f"{i:02x}".encode() for i in range(256)], dtype="S2")
     octets = np.ascontiguousarray(values.astype("<u8")).view(np.uint8).reshape(-1, 8)[:, :6]
     text = np.ascontiguousarray(table[octets]).view("S12").ravel()
@@ -90,24 +99,32 @@ def _maybe(rng: np.random.Generator, n: int, share: float) -> np.ndarray:
 def visit_keys(serial: np.ndarray) -> np.ndarray:
     """Visit numbers that say nothing about the order of visits (a bijection modulo 2**40)."""
     with np.errstate(over="ignore"):
-        return (serial.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15 | 1) + np.uint64(12345)) % np.uint64(2**40)
+        return (serial.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15 | 1) + np.uint64(12345)) % np.uint64(
+            2**40
+        )
 
 
-def _notes(city: City, b: Bill) -> pa.Array:
+@cache
+def _texts() -> pa.Array:
+    return pa.array(
+        [
+            f"患者因“{name}”{complaint}{span}就诊。{plan}"
+            for name in load_catalogue().dx_name
+            for complaint in _COMPLAINT
+            for span in _SPAN
+            for plan in _PLAN
+        ],
+        pa.string(),
+    )
+
+
+def _notes(b: Bill) -> pa.Array:
     """Short record texts, for stays and part of the visits."""
     v = b.visits
-    names = city.catalogue.dx_name
-    texts = [
-        f"患者因“{name}”{complaint}{span}就诊。{plan}"
-        for name in names
-        for complaint in _COMPLAINT
-        for span in _SPAN
-        for plan in _PLAN
-    ]
     per = len(_COMPLAINT) * len(_SPAN) * len(_PLAN)
     has = v.is_stay | (uniform(v.seed, 51) < 0.3)
     has &= (v.visit_type != VISIT_TYPE["pharmacy"]) & (b.refund_of < 0)
-    return words(texts, v.dx.astype(np.int64) * per + pick(per, v.seed, 52), ~has)
+    return words(_texts(), v.dx.astype(np.int64) * per + pick(per, v.seed, 52), ~has)
 
 
 def claims_table(city: City, b: Bill, first_id: int, rng: np.random.Generator) -> pa.Table:
@@ -127,14 +144,18 @@ def claims_table(city: City, b: Bill, first_id: int, rng: np.random.Generator) -
         times(v.start),
         times(v.end),
         times(v.settle),
-        words(city.catalogue.dx_code, v.dx.astype(np.int64), _maybe(rng, n, 0.004) | (pharmacy & _maybe(rng, n, 0.25))),
+        words(
+            city.catalogue.dx_code,
+            v.dx.astype(np.int64),
+            _maybe(rng, n, 0.004) | (pharmacy & _maybe(rng, n, 0.25)),
+        ),
         cents(b.total),
         cents(b.fund),
         cents(b.eligible),
         pa.array(v.out_of_region),
         ids("", v.invoice, 10, _maybe(rng, n, 0.03)),
         ids("B", v.bed, 4, ~stay | _maybe(rng, n, 0.03)),
-        _notes(city, b),
+        _notes(b),
     ]
     return pa.Table.from_arrays(columns, schema=TABLES["claims"].arrow())
 
@@ -196,7 +217,10 @@ def diagnoses_table(city: City, b: Bill, first_claim: int) -> pa.Table:
     kinds = kind[who]
     stay = np.flatnonzero(v.is_stay)  # the principal diagnosis is also that of admission
     who, what = np.concatenate([who, stay]), np.concatenate([what, v.dx[stay].astype(np.int64)])
-    rank, kinds = np.concatenate([rank, np.ones(len(stay), dtype=np.int64)]), np.concatenate([kinds, np.zeros(len(stay), dtype=np.int64)])
+    rank, kinds = (
+        np.concatenate([rank, np.ones(len(stay), dtype=np.int64)]),
+        np.concatenate([kinds, np.zeros(len(stay), dtype=np.int64)]),
+    )
     order = np.lexsort((what, rank, kinds, who))
     who, what, kinds = who[order], what[order], kinds[order]
     fresh = np.ones(len(who), dtype=bool)
@@ -228,7 +252,9 @@ def patients_table(city: City, rng: np.random.Generator) -> pa.Table:
         "patient_id": ids("P", np.arange(n), 7),
         "sex": words(("M", "F"), p.female.astype(np.int64), _maybe(rng, n, 0.003)),
         "birth_date": pa.array(p.birth.astype("datetime64[D]"), pa.date32(), mask=_maybe(rng, n, 0.002)),
-        "birth_year": pa.array(p.birth.astype("datetime64[D]").astype("datetime64[Y]").astype(np.int64) + 1970),
+        "birth_year": pa.array(
+            p.birth.astype("datetime64[D]").astype("datetime64[Y]").astype(np.int64) + 1970
+        ),
         "insurance_type": words(INSURANCE, p.insurance),
         "region": region(p.district),
         "household_id": ids("F", p.household, 7, _maybe(rng, n, 0.04)),
@@ -302,7 +328,11 @@ class DatasetWriter:
         """Append rows to a table (``truth/...`` for the truth)."""
         if name not in self._open:
             self._open[name] = pq.ParquetWriter(
-                self.tmp / f"{name}.parquet", table.schema, compression="zstd", compression_level=3, version="2.6"
+                self.tmp / f"{name}.parquet",
+                table.schema,
+                compression="zstd",
+                compression_level=3,
+                version="2.6",
             )
         self._open[name].write_table(table, row_group_size=262_144)
 

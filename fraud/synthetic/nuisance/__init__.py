@@ -1,7 +1,13 @@
 """Innocent look-alikes: what honest people do that looks like fraud."""
 
 from fraud.synthetic.nuisance.base import Nuisance
-from fraud.synthetic.nuisance.courses import ChemoCycle, DialysisShift, PsychiatricStay, RehabCourse, TcmCourse
+from fraud.synthetic.nuisance.courses import (
+    ChemoCycle,
+    DialysisShift,
+    PsychiatricStay,
+    RehabCourse,
+    TcmCourse,
+)
 from fraud.synthetic.nuisance.flows import DaySurgery, FluSeason, PeriodEndLoad
 from fraud.synthetic.nuisance.gatherings import (
     CareHomeVisit,

@@ -74,7 +74,15 @@ class Nuisance:
         """One working day."""
         return int(draw_days(month, 1, rng)[0])
 
-    def queue(self, day: np.ndarray | int, count: int, rng: np.random.Generator, *, opens: float = 8.2, minutes: float = 4.0) -> np.ndarray:
-        """Starting seconds of people one after another."""
+    def queue(
+        self,
+        day: np.ndarray | int,
+        count: int,
+        rng: np.random.Generator,
+        *,
+        opens: float = 8.2,
+        minutes: float = 4.0,
+    ) -> np.ndarray:
+        """Draw the starting seconds of people one after another."""
         gaps = rng.exponential(minutes * 60, count).cumsum()
         return (np.asarray(day) * DAY + opens * HOUR + gaps).astype(np.int64)

@@ -16,7 +16,9 @@ class DialysisShift(Nuisance):
     def plan(self, rng: np.random.Generator) -> None:
         """Give each dialysis patient a centre and a shift."""
         self.patients = self.holders("ckd_dialysis")
-        centres = np.concatenate([self.city.providers.by_role[r] for r in ("dialysis", "tertiary", "secondary")])
+        centres = np.concatenate(
+            [self.city.providers.by_role[r] for r in ("dialysis", "tertiary", "secondary")]
+        )
         weight = np.array([3.0 if r in self.city.providers.by_role["dialysis"] else 1.0 for r in centres])
         cdf = np.cumsum(weight) / weight.sum()
         near = uniform(self.city.people.block[self.patients], 301)
@@ -27,16 +29,22 @@ class DialysisShift(Nuisance):
     def emit(self, month: Month, rng: np.random.Generator) -> Visits:
         """Sessions on Monday–Wednesday–Friday or Tuesday–Thursday–Saturday, holidays included."""
         days = [self.weekdays(month, (0, 2, 4)), self.weekdays(month, (1, 3, 5))]
-        who = np.concatenate([np.repeat(i, len(days[o])) for i, o in enumerate(self.odd)] or [np.zeros(0, int)]).astype(np.int64)
+        who = np.concatenate(
+            [np.repeat(i, len(days[o])) for i, o in enumerate(self.odd)] or [np.zeros(0, int)]
+        ).astype(np.int64)
         day = np.concatenate([days[o] for o in self.odd] or [np.zeros(0, int)]).astype(np.int64)
         keep = rng.random(len(who)) < 0.97
         who, day = who[keep], day[keep]
         opens = np.array([7.3, 12.6, 17.4])[self.shift[who]]
         start = (day * DAY + opens * HOUR + rng.uniform(0, 0.6 * HOUR, len(who))).astype(np.int64)
         return Visits.make(
-            len(who), patient=self.patients[who], institution=self.centre[who], start=start,
-            visit_type=VISIT_TYPE["chronic"], dx=self.city.catalogue.dx["Z49.100"],
-        )  # fmt: skip
+            len(who),
+            patient=self.patients[who],
+            institution=self.centre[who],
+            start=start,
+            visit_type=VISIT_TYPE["chronic"],
+            dx=self.city.catalogue.dx["Z49.100"],
+        )
 
 
 class ChemoCycle(Nuisance):
@@ -60,15 +68,24 @@ class ChemoCycle(Nuisance):
     def emit(self, month: Month, rng: np.random.Generator) -> Visits:
         """Cycles that begin in the month."""
         day = self.begin[:, None] + self.rhythm[:, None] * np.arange(9)[None, :]
-        ok = (np.arange(9)[None, :] < self.cycles[:, None]) & (day >= month.first) & (day < month.first + month.days)
+        ok = (
+            (np.arange(9)[None, :] < self.cycles[:, None])
+            & (day >= month.first)
+            & (day < month.first + month.days)
+        )
         who, k = np.nonzero(ok)
         start = day[who, k] * DAY + rng.integers(8 * HOUR, 11 * HOUR, len(who))
         length = 1 + pick(3, self.patients[who], 311)
         return Visits.make(
-            len(who), patient=self.patients[who], institution=self.place[who], start=start,
+            len(who),
+            patient=self.patients[who],
+            institution=self.place[who],
+            start=start,
             end=(start // DAY + length) * DAY + rng.integers(9 * HOUR, 15 * HOUR, len(who)),
-            visit_type=VISIT_TYPE["inpatient"], dx=self.city.catalogue.dx["Z51.100"], regimen=self.patients[who],
-        )  # fmt: skip
+            visit_type=VISIT_TYPE["inpatient"],
+            dx=self.city.catalogue.dx["Z51.100"],
+            regimen=self.patients[who],
+        )
 
 
 class _Course(Nuisance):
@@ -98,7 +115,9 @@ class _Course(Nuisance):
         """Sessions of running courses."""
         longest = self.sessions[1]
         k = np.arange(longest)[None, :]
-        day = self.begin[:, None] + np.floor(k * self.every + uniform(self.patient[:, None], k, 321)).astype(np.int64)
+        day = self.begin[:, None] + np.floor(k * self.every + uniform(self.patient[:, None], k, 321)).astype(
+            np.int64
+        )
         ok = (k < self.count[:, None]) & (day >= month.first) & (day < month.first + month.days)
         who, j = np.nonzero(ok)
         day = day[who, j]
@@ -106,9 +125,13 @@ class _Course(Nuisance):
         who, day = who[open_], day[open_]
         start = (day * DAY + self.hour[who] * HOUR + rng.normal(0, 900, len(who))).astype(np.int64)
         return Visits.make(
-            len(who), patient=self.patient[who], institution=self.place[who], start=start,
-            visit_type=VISIT_TYPE["outpatient"], dx=self.diagnosis[who],
-        )  # fmt: skip
+            len(who),
+            patient=self.patient[who],
+            institution=self.place[who],
+            start=start,
+            visit_type=VISIT_TYPE["outpatient"],
+            dx=self.diagnosis[who],
+        )
 
 
 class RehabCourse(_Course):
@@ -144,6 +167,11 @@ class PsychiatricStay(Nuisance):
         start = (month.first + 1) * DAY + rng.integers(9 * HOUR, 11 * HOUR, n)
         end = (month.first + month.days - 1) * DAY + rng.integers(14 * HOUR, 16 * HOUR, n)
         return Visits.make(
-            n, patient=self.patients, institution=self.place, start=start, end=end,
-            visit_type=VISIT_TYPE["inpatient"], dx=self.city.catalogue.dx["F20.900"],
-        )  # fmt: skip
+            n,
+            patient=self.patients,
+            institution=self.place,
+            start=start,
+            end=end,
+            visit_type=VISIT_TYPE["inpatient"],
+            dx=self.city.catalogue.dx["F20.900"],
+        )

@@ -23,14 +23,16 @@ class FluSeason(Nuisance):
     name, zh = "flu_season", "流感季"
 
     def emit(self, month: Month, rng: np.random.Generator) -> Visits | None:
-        """An epidemic week on top of the ordinary season, children and parents."""
+        """Add an epidemic week on top of the ordinary season, children and parents."""
         if month.season("flu") < 1.5:
             return None
         c, p = self.city.catalogue, self.city.people
         n = self.scale(110, 2)
         patient = rng.choice(p.n, n, replace=False)
         peak = month.first + int(rng.integers(5, month.days - 6))
-        day = np.clip(np.rint(rng.normal(peak, 3.0, n)).astype(np.int64), month.first, month.first + month.days - 1)
+        day = np.clip(
+            np.rint(rng.normal(peak, 3.0, n)).astype(np.int64), month.first, month.first + month.days - 1
+        )
         start = day * DAY + self.city.visit_times(month, n, rng) % DAY
         child = p.age(patient, month.first) < 14
         place = self.city.choose_institution(patient, "primary", rng)
@@ -40,9 +42,13 @@ class FluSeason(Nuisance):
         dx = np.where(mycoplasma, c.dx["J15.700"], c.dx["J10.100"])
         ok = self.city.age_sex_ok(patient, dx, month.first)
         return Visits.make(
-            n, patient=patient, institution=place, start=start, dx=dx,
+            n,
+            patient=patient,
+            institution=place,
+            start=start,
+            dx=dx,
             visit_type=np.where(urgent, VISIT_TYPE["emergency"], VISIT_TYPE["outpatient"]),
-        ).take(ok)  # fmt: skip
+        ).take(ok)
 
     def label(self, month: Month, v: Visits) -> None:
         """Mark ordinary influenza in the season."""
@@ -63,10 +69,16 @@ class PeriodEndLoad(Nuisance):
         day = month.first + month.days - 1 - rng.integers(0, 4, n)
         shop = rng.random(n) < 0.4
         place = np.where(
-            shop, self.city.choose_institution(patient, "pharmacy", rng), self.city.choose_institution(patient, "primary", rng)
+            shop,
+            self.city.choose_institution(patient, "pharmacy", rng),
+            self.city.choose_institution(patient, "primary", rng),
         )
         return Visits.make(
-            n, patient=patient, institution=place, start=day * DAY + self.city.visit_times(month, n, rng) % DAY,
+            n,
+            patient=patient,
+            institution=place,
+            start=day * DAY + self.city.visit_times(month, n, rng) % DAY,
             visit_type=np.where(shop, VISIT_TYPE["pharmacy"], VISIT_TYPE["chronic"]),
-            dx=self.city.own_diagnosis(patient, rng), supply=np.where(rng.random(n) < 0.4, 30, 0),
-        )  # fmt: skip
+            dx=self.city.own_diagnosis(patient, rng),
+            supply=np.where(rng.random(n) < 0.4, 30, 0),
+        )

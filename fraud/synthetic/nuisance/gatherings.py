@@ -16,7 +16,7 @@ class FamilyVisit(Nuisance):
     name, zh = "family_visit", "家庭同诊"
 
     def emit(self, month: Month, rng: np.random.Generator) -> Visits:
-        """A few households a month: two to four of them, minutes apart, the same cold."""
+        """Take a few households a month: two to four of them, minutes apart, the same cold."""
         p, c = self.city.people, self.city.catalogue
         heads = rng.choice(p.n, self.scale(160, 2))
         low = np.searchsorted(p.household, p.household[heads])
@@ -25,13 +25,19 @@ class FamilyVisit(Nuisance):
         fam = np.repeat(np.arange(len(heads)), size)
         step = np.arange(len(fam)) - np.repeat(np.cumsum(size) - size, size)
         patient = low[fam] + step
-        place = self.city.choose_institution(patient[np.concatenate([[0], np.flatnonzero(np.diff(fam)) + 1])], "primary", rng)
+        place = self.city.choose_institution(
+            patient[np.concatenate([[0], np.flatnonzero(np.diff(fam)) + 1])], "primary", rng
+        )
         begin = self.city.visit_times(month, len(heads), rng)
         dx = np.where(p.age(patient, month.first) < 14, c.dx["J00.x00"], c.dx["J06.900"])
         return Visits.make(
-            len(fam), patient=patient, institution=place[fam], visit_type=VISIT_TYPE["outpatient"],
-            start=begin[fam] + step * rng.integers(60, 420, len(fam)), dx=dx,
-        )  # fmt: skip
+            len(fam),
+            patient=patient,
+            institution=place[fam],
+            visit_type=VISIT_TYPE["outpatient"],
+            start=begin[fam] + step * rng.integers(60, 420, len(fam)),
+            dx=dx,
+        )
 
 
 class _Session(Nuisance):
@@ -86,10 +92,16 @@ class _Session(Nuisance):
                 ok = self.city.age_sex_ok(patient, dx, month.first)
                 parts.append(
                     Visits.make(
-                        n, patient=patient, institution=self.places[i], visit_type=VISIT_TYPE[self.kind],
-                        start=start, end=self.ends(start, rng), dx=dx, supply=self.supply,
+                        n,
+                        patient=patient,
+                        institution=self.places[i],
+                        visit_type=VISIT_TYPE[self.kind],
+                        start=start,
+                        end=self.ends(start, rng),
+                        dx=dx,
+                        supply=self.supply,
                     ).take(ok)
-                )  # fmt: skip
+                )
         return Visits.concat(parts)
 
     def ends(self, start: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -104,8 +116,10 @@ class CareHomeVisit(_Session):
     roles, circles_per, circle, minutes = ("care_home",), 6_000.0, (10, 22), 3.0
 
     def pool(self) -> np.ndarray:
-        """The old and ill."""
-        return np.intersect1d(self.ages(72, 101), self.holders("hypertension", "diabetes", "stroke", "parkinson", "coronary"))
+        """Return the old and ill."""
+        return np.intersect1d(
+            self.ages(72, 101), self.holders("hypertension", "diabetes", "stroke", "parkinson", "coronary")
+        )
 
 
 class ChronicClinicDay(_Session):
@@ -139,13 +153,17 @@ class CataractBatch(_Session):
     codes, minutes = ("H25.900",), 18.0
 
     def pool(self) -> np.ndarray:
-        """The old."""
+        """Return the old."""
         return self.ages(60, 92)
 
     def dates(self, month: Month, circle: int, rng: np.random.Generator) -> np.ndarray:
         """Each circle once, in some month; the second eye the next."""
         turn = (circle * 3 + self.city.seed) % max(2, len(self.city.months) - 1)
-        return super().dates(month, circle, rng)[:1] if month.index in (turn, turn + 1) else np.zeros(0, dtype=np.int64)
+        return (
+            super().dates(month, circle, rng)[:1]
+            if month.index in (turn, turn + 1)
+            else np.zeros(0, dtype=np.int64)
+        )
 
     def ends(self, start: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Home the same evening."""
@@ -231,6 +249,13 @@ class CompanyCheck(_CheckUp):
 
 
 __all__ = [
-    "CareHomeVisit", "CataractBatch", "ChronicClinicDay", "CommunityCheck", "CompanyCheck", "FamilyVisit",
-    "SchoolCheck", "SeasonalTcm", "SpecialDrugDay",
-]  # fmt: skip
+    "CareHomeVisit",
+    "CataractBatch",
+    "ChronicClinicDay",
+    "CommunityCheck",
+    "CompanyCheck",
+    "FamilyVisit",
+    "SchoolCheck",
+    "SeasonalTcm",
+    "SpecialDrugDay",
+]

@@ -21,7 +21,12 @@ class ExpensivePatient(Nuisance):
         c = self.city.catalogue
         held = self.city.people.certificates[self.patients]
         dx = np.full(len(self.patients), c.dx["C90.000"])
-        for name, code in (("transplant", "Z94.000"), ("hemophilia", "D66.x00"), ("lupus", "M32.900"), ("cancer", "C34.900")):
+        for name, code in (
+            ("transplant", "Z94.000"),
+            ("hemophilia", "D66.x00"),
+            ("lupus", "M32.900"),
+            ("cancer", "C34.900"),
+        ):
             dx[held[:, c.certificates.index(name)]] = c.dx[code]
         self.dx = dx
 
@@ -33,9 +38,16 @@ class ExpensivePatient(Nuisance):
         stay = rng.random(n) < 0.08
         end = np.where(stay, (start // DAY + rng.integers(4, 15, n)) * DAY + 10 * HOUR, start)
         return Visits.make(
-            n, patient=self.patients[who], institution=self.place[who], start=start, end=end, dx=self.dx[who],
-            visit_type=np.where(stay, VISIT_TYPE["inpatient"], VISIT_TYPE["chronic"]), supply=30, drug_mult=1.3,
-        )  # fmt: skip
+            n,
+            patient=self.patients[who],
+            institution=self.place[who],
+            start=start,
+            end=end,
+            dx=self.dx[who],
+            visit_type=np.where(stay, VISIT_TYPE["inpatient"], VISIT_TYPE["chronic"]),
+            supply=30,
+            drug_mult=1.3,
+        )
 
 
 class HighVolumeDoctor(Nuisance):
@@ -63,11 +75,16 @@ class HighVolumeDoctor(Nuisance):
             dept = int(q.doctor_department[d])
             parts.append(
                 Visits.make(
-                    n, patient=patient, institution=int(q.dept_institution[dept]), department=dept, doctor=d,
-                    visit_type=VISIT_TYPE["chronic"], start=self.city.visit_times(month, n, rng),
+                    n,
+                    patient=patient,
+                    institution=int(q.dept_institution[dept]),
+                    department=dept,
+                    doctor=d,
+                    visit_type=VISIT_TYPE["chronic"],
+                    start=self.city.visit_times(month, n, rng),
                     dx=self.city.own_diagnosis(patient, rng),
                 )
-            )  # fmt: skip
+            )
         return Visits.concat(parts)
 
 
@@ -79,7 +96,10 @@ class PopularSpecialist(Nuisance):
     def plan(self, rng: np.random.Generator) -> None:
         """Choose specialists, their weekday and subject."""
         q, c = self.city.providers, self.city.catalogue
-        codes = [c.dx[k] for k in ("K29.500", "I25.103", "E05.900", "L30.900", "M17.900", "G47.000", "H04.100", "N92.100")]
+        codes = [
+            c.dx[k]
+            for k in ("K29.500", "I25.103", "E05.900", "L30.900", "M17.900", "G47.000", "H04.100", "N92.100")
+        ]
         self.stars = []
         for _ in range(self.scale(4_000, 1)):
             dx = int(rng.choice(codes))
@@ -97,9 +117,15 @@ class PopularSpecialist(Nuisance):
                 patient = rng.choice(self.ages(18, 92), n, replace=False)
                 start = self.queue(int(day), n, rng, opens=8.0, minutes=8.0)
                 made = Visits.make(
-                    n, patient=patient, institution=place, department=dept, doctor=doctor, dx=dx, start=start,
+                    n,
+                    patient=patient,
+                    institution=place,
+                    department=dept,
+                    doctor=doctor,
+                    dx=dx,
+                    start=start,
                     visit_type=VISIT_TYPE["outpatient"],
-                )  # fmt: skip
+                )
                 parts.append(made.take(self.city.age_sex_ok(patient, made.dx, month.first)))
         return Visits.concat(parts)
 
@@ -126,9 +152,14 @@ class WideTraveller(Nuisance):
         day = month.first + rng.integers(0, month.days, n)
         day = np.where((weekday(day) == 6) & (kind != 3), np.maximum(day - 1, month.first), day)
         return Visits.make(
-            n, patient=who, institution=place, start=day * DAY + draw_clock(n, rng), out_of_region=kind == 4,
-            dx=self.city.own_diagnosis(who, rng), visit_type=np.where(kind == 3, VISIT_TYPE["pharmacy"], VISIT_TYPE["outpatient"]),
-        )  # fmt: skip
+            n,
+            patient=who,
+            institution=place,
+            start=day * DAY + draw_clock(n, rng),
+            out_of_region=kind == 4,
+            dx=self.city.own_diagnosis(who, rng),
+            visit_type=np.where(kind == 3, VISIT_TYPE["pharmacy"], VISIT_TYPE["outpatient"]),
+        )
 
 
 class Transfer(Nuisance):
@@ -153,8 +184,24 @@ class Transfer(Nuisance):
         stay = VISIT_TYPE["inpatient"]
         return Visits.concat(
             [
-                Visits.make(n, patient=patient, institution=np.where(down, second, first), start=start, end=leave, dx=dx, visit_type=stay),
-                Visits.make(n, patient=patient, institution=np.where(down, first, second), start=again, end=home, dx=dx, visit_type=stay),
+                Visits.make(
+                    n,
+                    patient=patient,
+                    institution=np.where(down, second, first),
+                    start=start,
+                    end=leave,
+                    dx=dx,
+                    visit_type=stay,
+                ),
+                Visits.make(
+                    n,
+                    patient=patient,
+                    institution=np.where(down, first, second),
+                    start=again,
+                    end=home,
+                    dx=dx,
+                    visit_type=stay,
+                ),
             ]
         )
 
@@ -181,23 +228,31 @@ class Maternity(Nuisance):
         self.caesarean = rng.random(n) < 0.42
 
     def emit(self, month: Month, rng: np.random.Generator) -> Visits:
-        """Controls of the last seven months, and deliveries of the month."""
+        """Make controls of the last seven months, and deliveries of the month."""
         c = self.city.catalogue
         weeks = np.array([196, 168, 140, 112, 84, 56, 42, 28, 14, 7])
         day = self.due[:, None] - weeks[None, :]
         who, k = np.nonzero((day >= month.first) & (day < month.first + month.days))
         n = len(who)
         controls = Visits.make(
-            n, patient=self.patients[who], institution=self.place[who], visit_type=VISIT_TYPE["outpatient"],
-            start=day[who, k] * DAY + draw_clock(n, rng), dx=c.dx["Z34.900"],
-        )  # fmt: skip
+            n,
+            patient=self.patients[who],
+            institution=self.place[who],
+            visit_type=VISIT_TYPE["outpatient"],
+            start=day[who, k] * DAY + draw_clock(n, rng),
+            dx=c.dx["Z34.900"],
+        )
         who = np.flatnonzero((self.due >= month.first) & (self.due < month.first + month.days))
         n = len(who)
         start = self.due[who] * DAY + draw_clock(n, rng, "emergency")
         nights = np.where(self.caesarean[who], rng.integers(4, 7, n), rng.integers(2, 5, n))
         births = Visits.make(
-            n, patient=self.patients[who], institution=self.place[who], visit_type=VISIT_TYPE["maternity"], start=start,
+            n,
+            patient=self.patients[who],
+            institution=self.place[who],
+            visit_type=VISIT_TYPE["maternity"],
+            start=start,
             end=(start // DAY + nights) * DAY + rng.integers(9 * HOUR, 15 * HOUR, n),
             dx=np.where(self.caesarean[who], c.dx["O82.900"], c.dx["O80.900"]),
-        )  # fmt: skip
+        )
         return Visits.concat([controls, births])

@@ -57,7 +57,9 @@ class Scheme:
     per_group: ClassVar[int] = 40  # claims of one group
     hidden: ClassVar[float] = 0.5  # how often auditors miss it when camouflaged
 
-    def __init__(self, city: City, code: int, budget: int, camouflage: float, rng: np.random.Generator) -> None:
+    def __init__(
+        self, city: City, code: int, budget: int, camouflage: float, rng: np.random.Generator
+    ) -> None:
         self.city, self.code, self.camouflage = city, code, camouflage
         count = max(1, round(budget / self.per_group))
         parts = rng.multinomial(max(budget - count, 0), np.full(count, 1 / count)) + 1
@@ -81,7 +83,9 @@ class Scheme:
         """Choose the actors of a group."""
         raise NotImplementedError
 
-    def emit(self, group: Group, count: int, month: Month, honest: Visits, rng: np.random.Generator) -> Visits | None:
+    def emit(
+        self, group: Group, count: int, month: Month, honest: Visits, rng: np.random.Generator
+    ) -> Visits | None:
         """Visits of a group in a month; or None after changing honest ones in place."""
         raise NotImplementedError
 
@@ -92,25 +96,36 @@ class Scheme:
     # -- what the generator calls --------------------------------------------------------------
 
     def visits(self, month: Month, honest: Visits, rng: np.random.Generator) -> Visits:
-        """New visits of all groups in a month (placed, marked with scheme and group)."""
+        """Make the new visits of all groups in a month (placed, marked with scheme and group)."""
         parts = []
         for group in self.groups:
             count = int(group.quota[month.index])
             made = self.emit(group, count, month, honest, rng) if count else None
             if made is not None and len(made):
                 made.group[:] = group.number
+                self._keep_roster(made, rng)
                 parts.append(made)
         out = Visits.concat(parts)
         out.scheme[:] = self.code
         return self.city.place(out, rng) if len(out) else out
 
+    def _keep_roster(self, v: Visits, rng: np.random.Generator) -> None:
+        """Move visits to days when the named doctor works; the more so, the more camouflage."""
+        careful = (v.doctor >= 0) & (rng.random(len(v)) < self.camouflage)
+        for _ in range(6):
+            move = careful & self.city.off_duty(v.doctor, v.start // DAY)
+            v.start += move * DAY
+            v.end += move * DAY
+
     # -- tools ---------------------------------------------------------------------------------
 
     def lerp(self, blatant: float, hidden: float) -> float:
-        """A value between the blatant and the hidden one, by the camouflage dial."""
+        """Interpolate between the blatant and the hidden one, by the camouflage dial."""
         return blatant + (hidden - blatant) * self.camouflage
 
-    def institution(self, group: Group, roles: tuple[str, ...], rng: np.random.Generator, role: str = "place") -> int:
+    def institution(
+        self, group: Group, roles: tuple[str, ...], rng: np.random.Generator, role: str = "place"
+    ) -> int:
         """Draw an institution of some roles as a member."""
         where = np.concatenate([self.city.providers.by_role[r] for r in roles])
         chosen = int(rng.choice(where))
@@ -118,7 +133,14 @@ class Scheme:
         group.members.append(("institution", chosen, role))
         return chosen
 
-    def doctor(self, group: Group, institution: int, rng: np.random.Generator, specialties: tuple[str, ...] = (), role: str = "doctor") -> int:
+    def doctor(
+        self,
+        group: Group,
+        institution: int,
+        rng: np.random.Generator,
+        specialties: tuple[str, ...] = (),
+        role: str = "doctor",
+    ) -> int:
         """Draw a doctor of an institution as a member, of one of some specialties if there are any."""
         q, c = self.city.providers, self.city.catalogue
         doctors = q.doctors_of(institution)
@@ -135,7 +157,17 @@ class Scheme:
         start = self.city.providers.operator_start
         return int(rng.integers(start[institution], start[institution + 1]))
 
-    def recruits(self, group: Group, count: int, rng: np.random.Generator, *, neighbours: float = 0.0, certificate: str | None = None, min_age: float = 18, role: str = "member") -> np.ndarray:
+    def recruits(
+        self,
+        group: Group,
+        count: int,
+        rng: np.random.Generator,
+        *,
+        neighbours: float = 0.0,
+        certificate: str | None = None,
+        min_age: float = 18,
+        role: str = "member",
+    ) -> np.ndarray:
         """Draw living people as members: some share of them from one neighbourhood or employer.
 
         Parameters
@@ -152,7 +184,9 @@ class Scheme:
         """
         p = self.city.people
         last = self.city.months[-1]
-        ok = (p.age(np.arange(p.n), self.city.months[0].first) >= min_age) & (p.death > last.first + last.days)
+        ok = (p.age(np.arange(p.n), self.city.months[0].first) >= min_age) & (
+            p.death > last.first + last.days
+        )
         if certificate == "any":
             ok &= p.certificates.any(axis=1)
         elif certificate:
@@ -172,11 +206,25 @@ class Scheme:
         group.members += [("patient", int(x), role) for x in out]
         return out
 
-    def moments(self, month: Month, count: int, rng: np.random.Generator, profile: str = "clinic") -> np.ndarray:
-        """Starting seconds drawn like those of honest visits."""
-        return draw_days(month, count, rng, always_open=profile != "clinic") * DAY + draw_clock(count, rng, profile)
+    def moments(
+        self, month: Month, count: int, rng: np.random.Generator, profile: str = "clinic"
+    ) -> np.ndarray:
+        """Draw starting seconds like those of honest visits."""
+        return draw_days(month, count, rng, always_open=profile != "clinic") * DAY + draw_clock(
+            count, rng, profile
+        )
 
-    def sessions(self, count: int, size: int, month: Month, rng: np.random.Generator, *, gap: float, spread: float, profile: str = "clinic") -> tuple[np.ndarray, np.ndarray]:
+    def sessions(
+        self,
+        count: int,
+        size: int,
+        month: Month,
+        rng: np.random.Generator,
+        *,
+        gap: float,
+        spread: float,
+        profile: str = "clinic",
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Moments of people who come together.
 
         Parameters
@@ -201,7 +249,9 @@ class Scheme:
         """
         session = np.arange(count) // max(1, size)
         base = self.moments(month, int(session[-1]) + 1, rng, profile)[session]
-        start = base + np.rint(rng.exponential(gap * 60, count)).astype(np.int64) * (np.arange(count) % max(1, size) > 0)
+        start = base + np.rint(rng.exponential(gap * 60, count)).astype(np.int64) * (
+            np.arange(count) % max(1, size) > 0
+        )
         alone = rng.random(count) < spread
         start = np.where(alone, self.moments(month, count, rng, profile), start)
         return np.minimum(start, month.end - HOUR), session
@@ -222,14 +272,23 @@ class Scheme:
 
     def when(self, v: Visits, rows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Moments of charging during visits or stays, in the hours of honest lines."""
-        v_len = np.where(v.is_stay[rows], v.end[rows] - v.start[rows], np.minimum(v.settle[rows] - v.start[rows], 80 * 60))
+        v_len = np.where(
+            v.is_stay[rows], v.end[rows] - v.start[rows], np.minimum(v.settle[rows] - v.start[rows], 80 * 60)
+        )
         second = v.start[rows] + (rng.random(len(rows)) * np.maximum(v_len, 60)).astype(np.int64)
         day = second // DAY
         clock = 7 * HOUR + (rng.random(len(rows)) * 10 * HOUR).astype(np.int64)
         in_stay = np.clip(day * DAY + clock, v.start[rows], np.maximum(v.end[rows] - 60, v.start[rows]))
         return np.where(v.is_stay[rows], in_stay, second)
 
-    def extra(self, v: Visits, rows: np.ndarray, items: np.ndarray, quantity: np.ndarray | int, rng: np.random.Generator) -> Orders:
+    def extra(
+        self,
+        v: Visits,
+        rows: np.ndarray,
+        items: np.ndarray,
+        quantity: np.ndarray | int,
+        rng: np.random.Generator,
+    ) -> Orders:
         """Orders to be recovered, added to visits."""
         o = Orders.make(rows, items, quantity, self.when(v, rows, rng), bad=True)
         o.days = o.quantity * self.city.catalogue.days_per_unit[items]

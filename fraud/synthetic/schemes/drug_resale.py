@@ -18,13 +18,23 @@ class DrugResale(Scheme):
     def plan(self, group: Group, rng: np.random.Generator) -> None:
         """Choose runners, the drugs in demand and the fence's pharmacy."""
         c = self.city.catalogue
-        self.recruits(group, round(self.lerp(6, 14)), rng, neighbours=self.lerp(0.5, 0.0), certificate="any", min_age=30, role="runner")
+        self.recruits(
+            group,
+            round(self.lerp(6, 14)),
+            rng,
+            neighbours=self.lerp(0.5, 0.0),
+            certificate="any",
+            min_age=30,
+            role="runner",
+        )
         self.institution(group, ("pharmacy", "clinic"), rng, role="fence")
         wanted = np.flatnonzero(c.resale & (c.category == 0) & (c.base_price < 60_000))
         group.facts["drugs"] = rng.choice(wanted, 8, replace=False)
         group.facts["stock"] = []  # (moment, item, trace number)
 
-    def emit(self, group: Group, count: int, month: Month, honest: Visits, rng: np.random.Generator) -> Visits:
+    def emit(
+        self, group: Group, count: int, month: Month, honest: Visits, rng: np.random.Generator
+    ) -> Visits:
         """Most claims are the runners' purchases; the rest are resales over the fence's counter."""
         f = group.facts
         sold = self._resell(group, round(count * 0.2), month, honest, rng)
@@ -33,14 +43,28 @@ class DrugResale(Scheme):
         level = rng.integers(0, 4, n)
         institution = np.zeros(n, dtype=np.int64)
         for code, place in enumerate(("tertiary", "secondary", "primary", "pharmacy")):
-            institution[level == code] = self.city.choose_institution(patient[level == code], place, rng, loyal=self.lerp(0.15, 0.6))
-        kind = np.where(level == 3, VISIT_TYPE["pharmacy"], np.where(rng.random(n) < 0.75, VISIT_TYPE["chronic"], VISIT_TYPE["outpatient"]))
+            institution[level == code] = self.city.choose_institution(
+                patient[level == code], place, rng, loyal=self.lerp(0.15, 0.6)
+            )
+        kind = np.where(
+            level == 3,
+            VISIT_TYPE["pharmacy"],
+            np.where(rng.random(n) < 0.75, VISIT_TYPE["chronic"], VISIT_TYPE["outpatient"]),
+        )
         return Visits.make(
-            n, patient=patient, institution=institution, visit_type=kind, dx=self.city.own_diagnosis(patient, rng),
-            start=self.moments(month, n, rng), whole=True, supply=np.rint(self.lerp(60, 32) * rng.uniform(0.8, 1.25, n)),
-        )  # fmt: skip
+            n,
+            patient=patient,
+            institution=institution,
+            visit_type=kind,
+            dx=self.city.own_diagnosis(patient, rng),
+            start=self.moments(month, n, rng),
+            whole=True,
+            supply=np.rint(self.lerp(60, 32) * rng.uniform(0.8, 1.25, n)),
+        )
 
-    def _resell(self, group: Group, count: int, month: Month, honest: Visits, rng: np.random.Generator) -> int:
+    def _resell(
+        self, group: Group, count: int, month: Month, honest: Visits, rng: np.random.Generator
+    ) -> int:
         """Mark honest purchases at the fence's counter: they receive boxes from the stock."""
         ready = [s for s in group.facts["stock"] if s[0] < month.start]
         mask = (honest.institution == group.facts["fence"]) & (honest.start > month.start + 3 * DAY)

@@ -17,11 +17,15 @@ class DuplicatePrescription(Scheme):
         """Choose a few chronic patients."""
         self.recruits(group, int(rng.integers(2, 5)), rng, certificate="any")
 
-    def emit(self, group: Group, count: int, month: Month, honest: Visits, rng: np.random.Generator) -> Visits:
+    def emit(
+        self, group: Group, count: int, month: Month, honest: Visits, rng: np.random.Generator
+    ) -> Visits:
         """Follow honest visits of the members within days; the first visit itself is honest."""
         members = group.facts["member"]
         chronic = np.isin(honest.visit_type, [VISIT_TYPE["chronic"], VISIT_TYPE["outpatient"]])
-        rows = np.flatnonzero(np.isin(honest.patient, members) & chronic & (self.city.catalogue.dx_certificate[honest.dx] >= 0))
+        rows = np.flatnonzero(
+            np.isin(honest.patient, members) & chronic & (self.city.catalogue.dx_certificate[honest.dx] >= 0)
+        )
         if len(rows):
             base = honest.take(rng.choice(rows, count))
             patient, dx, start = base.patient, base.dx, base.start
@@ -31,10 +35,18 @@ class DuplicatePrescription(Scheme):
         level = rng.integers(0, 3, count)
         institution = np.zeros(count, dtype=np.int64)
         for code, place in enumerate(("tertiary", "secondary", "primary")):
-            institution[level == code] = self.city.choose_institution(patient[level == code], place, rng, loyal=0.4)
+            institution[level == code] = self.city.choose_institution(
+                patient[level == code], place, rng, loyal=0.4
+            )
         later = rng.integers(0, round(self.lerp(3, 9)) + 1, count) * DAY + rng.integers(-7200, 7200, count)
         return Visits.make(
-            count, patient=patient, institution=institution, dx=dx, start=start + later, whole=True,
+            count,
+            patient=patient,
+            institution=institution,
+            dx=dx,
+            start=start + later,
+            whole=True,
             visit_type=np.where(rng.random(count) < 0.7, VISIT_TYPE["chronic"], VISIT_TYPE["outpatient"]),
-            regimen=np.where(rng.random(count) < 0.6, rng.integers(10**8, 10**9, count), patient), drug_mult=self.lerp(1.3, 1.05),
-        )  # fmt: skip
+            regimen=np.where(rng.random(count) < 0.6, rng.integers(10**8, 10**9, count), patient),
+            drug_mult=self.lerp(1.3, 1.05),
+        )

@@ -19,19 +19,31 @@ class GhostDialysis(Scheme):
         self.doctor(group, place, rng, ("nephrology",))
         self.recruits(group, round(self.lerp(3, 9)), rng, certificate="ckd_dialysis", role="member")
 
-    def emit(self, group: Group, count: int, month: Month, honest: Visits, rng: np.random.Generator) -> Visits:
+    def emit(
+        self, group: Group, count: int, month: Month, honest: Visits, rng: np.random.Generator
+    ) -> Visits:
         """Sessions on free days (blatant: on any day, even a second one), in the shifts of honest ones."""
         f, c = group.facts, self.city.catalogue
         patient = rng.choice(f["member"], count)
         day = month.first + rng.integers(0, month.days, count)
-        busy = {(int(p), int(d)) for p, d in zip(honest.patient, honest.start // DAY, strict=True)} if self.camouflage > 0.2 else set()
+        busy = (
+            {(int(p), int(d)) for p, d in zip(honest.patient, honest.start // DAY, strict=True)}
+            if self.camouflage > 0.2
+            else set()
+        )
         for _ in range(4):
             clash = np.array([(int(p), int(d)) in busy for p, d in zip(patient, day, strict=True)])
             day = np.where(clash, month.first + rng.integers(0, month.days, count), day)
         opens = rng.choice([7.3, 12.6, 17.4], count)
         start = (day * DAY + opens * HOUR + rng.uniform(0, 0.6 * HOUR, count)).astype(np.int64)
         return Visits.make(
-            count, patient=patient, institution=f["place"], start=start, dx=c.dx["Z49.100"], whole=True,
-            visit_type=VISIT_TYPE["chronic"], department=f["doctor_department"],
+            count,
+            patient=patient,
+            institution=f["place"],
+            start=start,
+            dx=c.dx["Z49.100"],
+            whole=True,
+            visit_type=VISIT_TYPE["chronic"],
+            department=f["doctor_department"],
             doctor=np.where(rng.random(count) < self.lerp(0.1, 0.6), -1, f["doctor"]),
-        )  # fmt: skip
+        )

@@ -18,9 +18,13 @@ class HangingBed(Scheme):
         """Choose a ward and the people who agree to lie there on paper."""
         place = self.institution(group, ("private_hospital", "tcm_hospital", "secondary", "rehab"), rng)
         self.doctor(group, place, rng, ("tcm", "rehabilitation", "general", "cardiology"))
-        self.recruits(group, max(4, int(group.quota.sum())), rng, neighbours=self.lerp(0.5, 0.05), certificate="any")
+        self.recruits(
+            group, max(4, int(group.quota.sum())), rng, neighbours=self.lerp(0.5, 0.05), certificate="any"
+        )
 
-    def emit(self, group: Group, count: int, month: Month, honest: Visits, rng: np.random.Generator) -> Visits:
+    def emit(
+        self, group: Group, count: int, month: Month, honest: Visits, rng: np.random.Generator
+    ) -> Visits:
         """Admit members for one to two weeks, apart from each other."""
         f = group.facts
         patient = rng.choice(f["member"], min(count, len(f["member"])), replace=False)
@@ -29,11 +33,17 @@ class HangingBed(Scheme):
         days = rng.integers(round(self.lerp(9, 6)), 15, n)
         varies = rng.random(n) < self.lerp(0.1, 0.7)
         return Visits.make(
-            n, patient=patient, institution=f["place"], visit_type=VISIT_TYPE["inpatient"], start=start,
+            n,
+            patient=patient,
+            institution=f["place"],
+            visit_type=VISIT_TYPE["inpatient"],
+            start=start,
             end=(start // DAY + days) * DAY + rng.integers(9 * HOUR, 16 * HOUR, n),
-            dx=self.city.own_diagnosis(patient, rng), whole=True,
-            department=np.where(varies, -1, f["doctor_department"]), doctor=np.where(varies, -1, f["doctor"]),
-        )  # fmt: skip
+            dx=self.city.own_diagnosis(patient, rng),
+            whole=True,
+            department=np.where(varies, -1, f["doctor_department"]),
+            doctor=np.where(varies, -1, f["doctor"]),
+        )
 
     def alter(self, v: Visits, o: Orders, rng: np.random.Generator) -> Orders:
         """Nothing is done on idle days; a clever ward charges some drugs all the same."""

@@ -22,7 +22,13 @@ class Impersonation(Scheme):
         last = self.city.months[-1].first + self.city.months[-1].days
         dead = np.flatnonzero((p.death < last - 25) & (p.age(np.arange(p.n), last) > 20))
         u = rng.random()
-        f["how"] = "dead" if u < self.lerp(0.35, 0.15) and len(dead) else "sex" if u < self.lerp(0.6, 0.2) else "place"
+        f["how"] = (
+            "dead"
+            if u < self.lerp(0.35, 0.15) and len(dead)
+            else "sex"
+            if u < self.lerp(0.6, 0.2)
+            else "place"
+        )
         if f["how"] == "dead":
             owner = int(rng.choice(dead))
             group.members.append(("patient", owner, "card owner"))
@@ -31,10 +37,16 @@ class Impersonation(Scheme):
         borrower = not p.female[owner] if f["how"] == "sex" else bool(p.female[owner])
         needs = [*_NEEDS, *_BY_SEX[borrower]] if f["how"] != "sex" else _BY_SEX[borrower]
         f["owner"], f["dx"] = owner, c.dx[str(rng.choice(needs))]
-        f["place"] = int(self.city.choose_institution(np.array([int(rng.integers(0, p.n))]), str(rng.choice(["tertiary", "secondary"])), rng)[0])
+        f["place"] = int(
+            self.city.choose_institution(
+                np.array([int(rng.integers(0, p.n))]), str(rng.choice(["tertiary", "secondary"])), rng
+            )[0]
+        )
 
-    def emit(self, group: Group, count: int, month: Month, honest: Visits, rng: np.random.Generator) -> Visits | None:
-        """The borrower's visits; blatant, at the very time the owner is treated elsewhere."""
+    def emit(
+        self, group: Group, count: int, month: Month, honest: Visits, rng: np.random.Generator
+    ) -> Visits | None:
+        """Make the borrower's visits; blatant, at the very time the owner is treated elsewhere."""
         f, p = group.facts, self.city.people
         start = self.moments(month, count, rng)
         if f["how"] == "dead":
@@ -48,6 +60,13 @@ class Impersonation(Scheme):
         n = len(start)
         kind = np.where(rng.random(n) < 0.7, VISIT_TYPE["outpatient"], VISIT_TYPE["chronic"])
         return Visits.make(
-            n, patient=f["owner"], institution=f["place"], visit_type=kind, start=start, dx=f["dx"], whole=True,
-            regimen=10**8 + f["owner"], drug_mult=1.1,
-        )  # fmt: skip
+            n,
+            patient=f["owner"],
+            institution=f["place"],
+            visit_type=kind,
+            start=start,
+            dx=f["dx"],
+            whole=True,
+            regimen=10**8 + f["owner"],
+            drug_mult=1.1,
+        )

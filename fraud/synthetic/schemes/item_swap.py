@@ -19,13 +19,25 @@ class ItemSwap(Scheme):
         place = self.institution(group, ("pharmacy", "pharmacy", "clinic", "community"), rng)
         c = self.city.catalogue
         group.facts["desk"] = self.operator(place, rng)
-        covers = np.flatnonzero((c.category == 0) & (c.eligible_rate >= 0.9) & (c.base_price > 4_000) & (c.base_price < 22_000) & (c.sex_limit < 0) & np.isnan(c.min_age) & np.isnan(c.max_age))
+        covers = np.flatnonzero(
+            (c.category == 0)
+            & (c.eligible_rate >= 0.9)
+            & (c.base_price > 4_000)
+            & (c.base_price < 22_000)
+            & (c.sex_limit < 0)
+            & np.isnan(c.min_age)
+            & np.isnan(c.max_age)
+        )
         covers = covers[np.array(["注射" not in c.item_name[i] for i in covers])]
         group.facts["covers"] = rng.choice(covers, round(self.lerp(3, 12)), replace=False)
 
-    def emit(self, group: Group, count: int, month: Month, honest: Visits, rng: np.random.Generator) -> Visits | None:
+    def emit(
+        self, group: Group, count: int, month: Month, honest: Visits, rng: np.random.Generator
+    ) -> Visits | None:
         """Take honest customers of the place; at a quiet place, more of them come for the gifts."""
-        rows = self.pick_rows(honest, (honest.institution == group.facts["place"]) & ~honest.is_stay, count, rng)
+        rows = self.pick_rows(
+            honest, (honest.institution == group.facts["place"]) & ~honest.is_stay, count, rng
+        )
         self.mark(honest, rows, group)
         missing = count - len(rows)
         if not missing:
@@ -33,10 +45,13 @@ class ItemSwap(Scheme):
         patient = self.recruits(group, missing, rng, min_age=25, role="customer")
         pharmacy = self.city.providers.kind[group.facts["place"]] == 3
         return Visits.make(
-            len(patient), patient=patient, institution=group.facts["place"], dx=self.city.own_diagnosis(patient, rng),
+            len(patient),
+            patient=patient,
+            institution=group.facts["place"],
+            dx=self.city.own_diagnosis(patient, rng),
             visit_type=VISIT_TYPE["pharmacy" if pharmacy else "outpatient"],
             start=self.moments(month, len(patient), rng, "pharmacy" if pharmacy else "clinic"),
-        )  # fmt: skip
+        )
 
     def alter(self, v: Visits, o: Orders, rng: np.random.Generator) -> Orders:
         """Charge a few boxes of the cover; a clever cashier takes one that fits the diagnosis."""
@@ -50,7 +65,13 @@ class ItemSwap(Scheme):
         for i in np.flatnonzero(fits):
             row = int(v.dx[rows[i]]) * 8 + VISIT_TYPE["pharmacy"]
             entries = c.basket_entry[c.basket_start[row] : c.basket_start[row + 1]]
-            drugs = [int(d) for e in entries if e < 0 for d in c.class_items[-1 - e] if 3_000 < c.base_price[d] < 22_000 and "注射" not in c.item_name[d]]
+            drugs = [
+                int(d)
+                for e in entries
+                if e < 0
+                for d in c.class_items[-1 - e]
+                if 3_000 < c.base_price[d] < 22_000 and "注射" not in c.item_name[d]
+            ]
             what[i] = rng.choice(drugs) if drugs else what[i]
         boxes = rng.integers(round(self.lerp(3, 1)), round(self.lerp(9, 4)) + 1, len(rows))
         return Orders.concat([o, self.extra(v, rows, what, boxes, rng)])

@@ -7,7 +7,23 @@ from fraud.synthetic.orders import Orders
 from fraud.synthetic.schemes.base import Group, Scheme
 from fraud.synthetic.visits import VISIT_TYPE, Visits
 
-_MENU = ("ct_chest", "ct_head", "mr_head", "us_abd", "ucg", "us_neck", "tumor", "thy", "cta", "ct_abd_e", "mr_spine", "holter", "bnp", "ana", "biochem")
+_MENU = (
+    "ct_chest",
+    "ct_head",
+    "mr_head",
+    "us_abd",
+    "ucg",
+    "us_neck",
+    "tumor",
+    "thy",
+    "cta",
+    "ct_abd_e",
+    "mr_spine",
+    "holter",
+    "bnp",
+    "ana",
+    "biochem",
+)
 
 
 class OverExamination(Scheme):
@@ -19,16 +35,32 @@ class OverExamination(Scheme):
     def plan(self, group: Group, rng: np.random.Generator) -> None:
         """Choose a hospital and up to three of its doctors."""
         place = self.institution(group, ("tertiary", "secondary", "private_hospital"), rng)
-        group.facts["doctors"] = np.array([self.doctor(group, place, rng, ("general", "gastroenterology", "cardiology", "neurology", "respiratory")) for _ in range(3)])
-        group.facts["menu"] = rng.choice(self.city.catalogue.items_of(*_MENU), round(self.lerp(6, 12)), replace=False)
+        group.facts["doctors"] = np.array(
+            [
+                self.doctor(
+                    group,
+                    place,
+                    rng,
+                    ("general", "gastroenterology", "cardiology", "neurology", "respiratory"),
+                )
+                for _ in range(3)
+            ]
+        )
+        group.facts["menu"] = rng.choice(
+            self.city.catalogue.items_of(*_MENU), round(self.lerp(6, 12)), replace=False
+        )
 
     def emit(self, group: Group, count: int, month: Month, honest: Visits, rng: np.random.Generator) -> None:
         """Take some of the doctors' honest visits."""
-        types = np.isin(honest.visit_type, [VISIT_TYPE[k] for k in ("outpatient", "emergency", "inpatient", "chronic")])
+        types = np.isin(
+            honest.visit_type, [VISIT_TYPE[k] for k in ("outpatient", "emergency", "inpatient", "chronic")]
+        )
         mask = np.isin(honest.doctor, group.facts["doctors"]) & types
         rows = self.pick_rows(honest, mask, count, rng)
         if len(rows) < count:  # quiet doctors: colleagues of the same hospital join in
-            more = self.pick_rows(honest, (honest.institution == group.facts["place"]) & types & ~mask, count - len(rows), rng)
+            more = self.pick_rows(
+                honest, (honest.institution == group.facts["place"]) & types & ~mask, count - len(rows), rng
+            )
             rows = np.concatenate([rows, more])
         self.mark(honest, rows, group)
 

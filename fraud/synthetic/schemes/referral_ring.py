@@ -22,12 +22,37 @@ class ReferralRing(Scheme):
             place = self.institution(group, ("community", "clinic"), rng, role=f"sending place {i + 1}")
             senders.append(self.doctor(group, place, rng, ("general",), role=role))
         group.facts["senders"] = np.array(senders)
-        place = self.institution(group, ("secondary", "private_hospital", "tertiary"), rng, role="receiving place")
-        self.doctor(group, place, rng, ("cardiology", "gastroenterology", "neurology", "orthopedics", "general"), role="receiver")
+        place = self.institution(
+            group, ("secondary", "private_hospital", "tertiary"), rng, role="receiving place"
+        )
+        self.doctor(
+            group,
+            place,
+            rng,
+            ("cardiology", "gastroenterology", "neurology", "orthopedics", "general"),
+            role="receiver",
+        )
         c = self.city.catalogue
-        group.facts["menu"] = rng.choice(c.items_of("ct_chest", "mr_head", "ucg", "cta", "gastroscopy", "us_abd", "tumor", "mr_spine", "holter", "thy"), round(self.lerp(4, 8)), replace=False)
+        group.facts["menu"] = rng.choice(
+            c.items_of(
+                "ct_chest",
+                "mr_head",
+                "ucg",
+                "cta",
+                "gastroscopy",
+                "us_abd",
+                "tumor",
+                "mr_spine",
+                "holter",
+                "thy",
+            ),
+            round(self.lerp(4, 8)),
+            replace=False,
+        )
 
-    def emit(self, group: Group, count: int, month: Month, honest: Visits, rng: np.random.Generator) -> Visits:
+    def emit(
+        self, group: Group, count: int, month: Month, honest: Visits, rng: np.random.Generator
+    ) -> Visits:
         """Follow honest visits to the senders within one to three weeks."""
         f = group.facts
         seen = np.flatnonzero(np.isin(honest.doctor, f["senders"]) & ~honest.child)
@@ -43,11 +68,20 @@ class ReferralRing(Scheme):
         colleague = rng.random(n) < self.lerp(0.0, 0.25)
         group.members += [("patient", int(p), "referred") for p in base.patient]
         return Visits.make(
-            n, patient=base.patient, institution=f["receiving place"], start=start, dx=base.dx,
-            end=np.where(stay, (day + rng.integers(3, 8, n)) * DAY + rng.integers(9 * HOUR, 16 * HOUR, n), start),
-            visit_type=np.where(stay, VISIT_TYPE["inpatient"], VISIT_TYPE["outpatient"]), exam_mult=self.lerp(1.8, 1.2),
-            department=f["receiver_department"], doctor=np.where(colleague, -1, f["receiver"]), whole=~stay,
-        )  # fmt: skip
+            n,
+            patient=base.patient,
+            institution=f["receiving place"],
+            start=start,
+            dx=base.dx,
+            end=np.where(
+                stay, (day + rng.integers(3, 8, n)) * DAY + rng.integers(9 * HOUR, 16 * HOUR, n), start
+            ),
+            visit_type=np.where(stay, VISIT_TYPE["inpatient"], VISIT_TYPE["outpatient"]),
+            exam_mult=self.lerp(1.8, 1.2),
+            department=f["receiver_department"],
+            doctor=np.where(colleague, -1, f["receiver"]),
+            whole=~stay,
+        )
 
     def alter(self, v: Visits, o: Orders, rng: np.random.Generator) -> Orders:
         """Add the work-up."""

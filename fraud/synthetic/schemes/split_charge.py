@@ -27,7 +27,9 @@ class SplitCharge(Scheme):
 
     def plan(self, group: Group, rng: np.random.Generator) -> None:
         """Choose an institution and the packages it takes apart."""
-        self.institution(group, ("tertiary", "secondary", "private_hospital", "rehab", "community", "tcm_hospital"), rng)
+        self.institution(
+            group, ("tertiary", "secondary", "private_hospital", "rehab", "community", "tcm_hospital"), rng
+        )
         group.facts["packages"] = rng.choice(len(PACKAGES), round(self.lerp(2, 5)), replace=False)
 
     def emit(self, group: Group, count: int, month: Month, honest: Visits, rng: np.random.Generator) -> None:

@@ -18,7 +18,9 @@ class SplitStay(Scheme):
         place = self.institution(group, ("secondary", "private_hospital", "tcm_hospital"), rng)
         self.doctor(group, place, rng, ("cardiology", "neurology", "orthopedics", "rehabilitation"))
 
-    def emit(self, group: Group, count: int, month: Month, honest: Visits, rng: np.random.Generator) -> Visits:
+    def emit(
+        self, group: Group, count: int, month: Month, honest: Visits, rng: np.random.Generator
+    ) -> Visits:
         """Cut honest long stays of the hospital in two; where there are too few, admit patients for both."""
         place = group.facts["place"]
         length = (honest.end - honest.start) // DAY
@@ -41,13 +43,20 @@ class SplitStay(Scheme):
         start = self.moments(month, count, rng)
         patient = rng.choice(self.recruits(group, max(3, count), rng, certificate="any"), count)
         first = Visits.make(
-            count, patient=patient, institution=group.facts["place"], start=start,
-            dx=self.city.own_diagnosis(patient, rng), end=start, doctor=group.facts["doctor"],
+            count,
+            patient=patient,
+            institution=group.facts["place"],
+            start=start,
+            dx=self.city.own_diagnosis(patient, rng),
+            end=start,
+            doctor=group.facts["doctor"],
             department=group.facts["doctor_department"],
-        )  # fmt: skip
+        )
         return self._second(group, first, start, rng.integers(4, 10, count), rng)
 
-    def _second(self, group: Group, first: Visits, discharge: np.ndarray, days: np.ndarray, rng: np.random.Generator) -> Visits:
+    def _second(
+        self, group: Group, first: Visits, discharge: np.ndarray, days: np.ndarray, rng: np.random.Generator
+    ) -> Visits:
         n = len(first)
         gap = rng.integers(0, round(self.lerp(2, 13)) + 1, n)
         start = (discharge // DAY + gap) * DAY + rng.integers(8 * HOUR, 17 * HOUR, n)
@@ -56,18 +65,28 @@ class SplitStay(Scheme):
         near = self._related(first.dx, rng)
         group.members += [("patient", int(p), "member") for p in first.patient]
         return Visits.make(
-            n, patient=first.patient, institution=first.institution, visit_type=VISIT_TYPE["inpatient"],
-            start=start, end=(start // DAY + days) * DAY + rng.integers(9 * HOUR, 16 * HOUR, n),
-            dx=np.where(other, near, first.dx), whole=True,
+            n,
+            patient=first.patient,
+            institution=first.institution,
+            visit_type=VISIT_TYPE["inpatient"],
+            start=start,
+            end=(start // DAY + days) * DAY + rng.integers(9 * HOUR, 16 * HOUR, n),
+            dx=np.where(other, near, first.dx),
+            whole=True,
             department=np.where(other, -1, first.department),
             doctor=np.where(rng.random(n) < self.lerp(0.0, 0.5), -1, first.doctor),
-        )  # fmt: skip
+        )
 
     def _related(self, dx: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Another inpatient diagnosis of the same specialty."""
         c = self.city.catalogue
         out = dx.copy()
         for i, code in enumerate(dx):
-            same = np.flatnonzero((c.dx_specialty == c.dx_specialty[code]) & (c.dx_weight_in > 0.3) & (c.dx_sex < 0) & (c.dx_max_age > 80))
+            same = np.flatnonzero(
+                (c.dx_specialty == c.dx_specialty[code])
+                & (c.dx_weight_in > 0.3)
+                & (c.dx_sex < 0)
+                & (c.dx_max_age > 80)
+            )
             out[i] = rng.choice(same) if len(same) else code
         return out
