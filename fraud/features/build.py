@@ -1,13 +1,13 @@
 """Build feature tables: claims first, then the entities that sum over them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import ibis.expr.types as ir
 
 from fraud.features import claim, department, doctor, entity, facts, institution, patient, peers
-from fraud.features.catalog import ENTITIES, features, of_entity
+from fraud.features.catalog import ENTITIES, claim_context, features, of_entity
 from fraud.features.measures import left
 from fraud.features.scope import Engine, Progress, Scope
 
@@ -30,8 +30,8 @@ class FeatureTables:
     paths : dict of str to Path
         Entity → Parquet, also registered in the engine as ``features_<entity>``.
     columns : dict of str to tuple of str
-        Entity → features in its table. The claim table's end with those of its patient, doctor,
-        department and institution, where these were built too.
+        Entity → features in its table. The claim table's end with some of its patient's, doctor's,
+        department's and institution's (`fraud.features.catalog.claim_context`), where built too.
     skipped : dict of str to str
         Feature → why it is not there.
     """
@@ -83,8 +83,9 @@ def build(
         paths[kind] = _write(scope, f"features_{kind}", _select(table, _ENTITY_BASE[kind], names[kind]))
     if "claim" in entities:
         joined = [k for k in ENTITIES[1:] if k in paths]
-        columns["claim"] = names["claim"] + tuple(n for k in joined for n in names[k])
-        paths["claim"] = _write(scope, "features_claim", _claims(scope, joined, names))
+        context = {k: tuple(n for n in claim_context(k) if n in names[k]) for k in joined}
+        columns["claim"] = names["claim"] + tuple(n for k in joined for n in context[k])
+        paths["claim"] = _write(scope, "features_claim", _claims(scope, names["claim"], context))
     if progress is not None:
         progress("features", STAGES, STAGES)
     return FeatureTables(paths, columns, skipped)
@@ -115,11 +116,11 @@ def _select(table: ir.Table, base: Sequence[str], names: Sequence[str]) -> ir.Ta
     return table.select(*base, **{n: table[n].cast("float64") for n in names})
 
 
-def _claims(scope: Scope, joined: Sequence[str], names: dict[str, tuple[str, ...]]) -> ir.Table:
+def _claims(scope: Scope, names: Sequence[str], context: Mapping[str, Sequence[str]]) -> ir.Table:
     table = scope["claim"]
-    table = _select(table.filter(table.month.isin(scope.months)), _CLAIM_BASE, names["claim"])
-    for kind in joined:
-        own = _select(scope[kind], (f"{kind}_id", "month"), names[kind])
+    table = _select(table.filter(table.month.isin(scope.months)), _CLAIM_BASE, names)
+    for kind, joined in context.items():
+        own = _select(scope[kind], (f"{kind}_id", "month"), joined)
         table = left(table, own, [f"{kind}_id", "month"])
     return table
 

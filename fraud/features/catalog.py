@@ -55,6 +55,21 @@ POINT_IN_TIME: dict[str, str] = {
     "static": "From master data.",
 }
 
+CLAIM_CONTEXT = frozenset(
+    (
+        "claims_3m", "claims_12m", "claims_growth", "amount_growth", "fund_share", "amount_to_expected",
+        "amount_z_mean", "amount_high_share", "case_mix_z", "new_institution_share", "first_claim_share",
+        "same_amount_share", "round_amount_share", "night_share", "readmission_share", "split_stay_share",
+        "idle_stay_share", "left_bed_share", "inside_stay_share", "cohort_share", "occupancy_mean",
+        "shared_contact_share", "companion_share", "conflict_share", "invoice_run_share", "trace_reused",
+        "exam_lab_z_mean", "price_ratio_mean", "unusual_amount_share", "cloned_bundle_share", "overlap_days",
+        "cloned_diagnosis_share", "stock_days_max", "early_fill_share", "class_institutions_max",
+        "suspicious_share", "patient_hhi", "patient_repeat", "place_n", "doctor_top", "busiest_day_ratio",
+        "inflow_lift", "partner_top_share", "basket_excess_mean",
+    )
+)  # fmt: skip
+"""Measures of an entity that its claims carry too."""
+
 _COMPARED = (
     "，同类一般为{baseline}，高于{percentile}的同类",
     "; peers are usually at {baseline}, and it is above {percentile} of them",
@@ -136,6 +151,11 @@ def features() -> dict[str, Feature]:
 def of_entity(entity: str) -> tuple[str, ...]:
     """Names of an entity's own features, in catalog order."""
     return tuple(f.name for f in features().values() if f.entity == entity)
+
+
+def claim_context(entity: str) -> tuple[str, ...]:
+    """Names of an entity's features that its claims carry too (all of them would be too many)."""
+    return tuple(n for n in of_entity(entity) if n.removeprefix(f"{entity}_") in CLAIM_CONTEXT)
 
 
 def __getattr__(name: str) -> Any:

@@ -50,6 +50,7 @@ def _readmission(claims: ir.Table) -> ir.Table:
         claim_readmission_same_place_days=days(rows.place_end),
         claim_readmission_same_diagnosis_days=ibis.ifelse(known, days(rows.same_end), ibis.null("float64")),
         claim_readmission_15d=flag(rows.gap <= READMISSION),
+        claim_double_stay=flag(rows.place_end >= rows.started_second + DAY),
         claim_split_stay=ibis.ifelse(known, flag(rows.related <= READMISSION), ibis.null("int64")),
         claim_readmission_gap_change=(rows.gap - rows.gap.lag().over(by_patient)).abs(),
     )

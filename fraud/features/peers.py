@@ -23,8 +23,9 @@ LEVELS = (
 
 
 def group_text(claims: ir.Table, columns: tuple[str, ...]) -> ir.StringValue:
-    """Name of a peer group: its values joined by ``|``, ``-`` where unknown; NULL below the widest
-    level when the diagnosis is unknown.
+    """Name of a peer group: its values joined by ``|``, ``-`` where unknown.
+
+    NULL below the widest level when the diagnosis is unknown.
     """
     text = claims[columns[0]].fill_null("-")
     for column in columns[1:]:
