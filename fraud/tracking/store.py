@@ -5,7 +5,7 @@ import json
 import logging
 import re
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -330,42 +330,58 @@ def _download(client: "MlflowClient", run_id: str, settings: "Settings") -> str:
         ) from None
 
 
-def log_scoring(
-    *,
-    name: str,
-    version: str,
-    month: str,
-    settings: "Settings",
-    parameters: Mapping[str, Any] | None = None,
-    metrics: Mapping[str, float] | None = None,
-    artifacts: Sequence[Path] = (),
-) -> str:
-    """Record one scoring run.
+def log_scoring(run: Path, name: str, version: str, settings: "Settings") -> str:
+    """Record a published run: its manifest, counts and totals.
 
     Parameters
     ----------
+    run : Path
+        Run folder; its name is the scored month. Looks at manifest.json, claims_scored.parquet and
+        suspicions.parquet, where they are there.
     name, version : str
         The model that scored.
-    month : str
-        Scored month, ``YYYY-MM``.
     settings : Settings
-    parameters, metrics : mapping, optional
-        Input hashes, rule-set version and so on; counts, totals, drift.
-    artifacts : sequence of Path
-        Small files to keep beside, such as the run's manifest.json.
 
     Returns
     -------
     str
         MLflow run id.
     """
+    manifest = run / "manifest.json"
+    facts = json.loads(manifest.read_text(encoding="utf-8")) if manifest.exists() else {}
+    given = {"model": name, "version": version, "month": run.name}
+    given |= {k: v for k, v in _flat(facts).items() if isinstance(v, (str, int, bool)) and k not in given}
+    totals = {k: v for k, v in _flat(facts.get("totals", {})).items() if isinstance(v, (int, float))}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         client = _client(settings)
-        run_id = _run(client, settings, f"score {name} {month}", {"fraud.stage": "score"})
-        given = {"model": name, "version": version, "month": month} | _flat(dict(parameters or {}))
-        _log(client, run_id, given, _flat(dict(metrics or {})))
-        for path in artifacts:
-            client.log_artifact(run_id, str(path))
+        run_id = _run(client, settings, f"score {name} {run.name}", {"fraud.stage": "score"})
+        _log(client, run_id, given, totals | _run_figures(run))
+        if manifest.exists():
+            client.log_artifact(run_id, str(manifest))
         client.set_terminated(run_id)
     return run_id
+
+
+def _run_figures(run: Path) -> dict[str, float]:
+    """Count rows, sum money and average scores of a run folder's tables."""
+    import pyarrow.parquet as pq
+
+    out: dict[str, float] = {}
+    for table, wanted in (
+        ("claims_scored", ["score", "p_supervised", "anomaly"]),
+        ("suspicions", ["score", "amount_at_risk", "expected_recovery"]),
+    ):
+        path = run / f"{table}.parquet"
+        if not path.exists():
+            continue
+        present = [c for c in wanted if c in pq.read_schema(path).names]
+        frame = pq.read_table(path, columns=present).to_pandas()
+        out[f"{table}.rows"] = float(len(frame))
+        for column in present:
+            values = frame[column].astype(float)
+            money = column in ("amount_at_risk", "expected_recovery")
+            out[f"{table}.{column}.{'sum' if money else 'mean'}"] = float(
+                values.sum() if money else values.mean()
+            )
+    return out

@@ -99,15 +99,18 @@ def test_scoring_is_logged(store, tmp_path):
     from mlflow import MlflowClient
 
     settings = store[2]
-    manifest = tmp_path / "manifest.json"
-    manifest.write_text("{}", encoding="utf-8")
-    run_id = tracking.log_scoring(
-        name="city", version="3", month="2026-04", settings=settings,
-        parameters={"inputs": {"claims": "abc"}}, metrics={"listed": 12}, artifacts=[manifest],
-    )  # fmt: skip
+    run_folder = tmp_path / "2026-04"
+    run_folder.mkdir()
+    text = '{"inputs": {"claims": "abc"}, "totals": {"listed": 12}}'
+    (run_folder / "manifest.json").write_text(text, encoding="utf-8")
+    table = pd.DataFrame({"score": [0.5, 0.1], "amount_at_risk": [10.0, 5.0]})
+    table.to_parquet(run_folder / "suspicions.parquet")
+    run_id = tracking.log_scoring(run_folder, "city", "3", settings)
     run = MlflowClient(f"sqlite:///{settings.tracking.models}/mlflow.db").get_run(run_id)
     assert run.data.params["inputs.claims"] == "abc"
+    assert run.data.params["month"] == "2026-04"
     assert run.data.metrics["listed"] == 12
+    assert run.data.metrics["suspicions.amount_at_risk.sum"] == 15
     assert run.info.status == "FINISHED"
     assert (_artifacts(settings, run_id) / "manifest.json").exists()
 
@@ -145,7 +148,8 @@ def test_first_use_of_a_store_says_nothing(tmp_path):
     code = (
         "from fraud import tracking; from fraud.settings import *;"
         f"s = Settings(tracking=TrackingSettings(models={str(tmp_path / 'm')!r}));"
-        "tracking.log_scoring(name='a', version='1', month='2026-01', settings=s)"
+        "from pathlib import Path;"
+        f"tracking.log_scoring(Path({str(tmp_path / '2026-01')!r}), 'a', '1', s)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == ""
