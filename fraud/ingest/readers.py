@@ -77,6 +77,7 @@ def read_piece(store: Store, piece: Piece, source: Source, out: Path, engine: "E
     DataError
         The piece is empty or cannot be read at all.
     """
+    out.parent.mkdir(parents=True, exist_ok=True)
     if piece.kind == "text":
         return _read_text(store, piece, source, out)
     if piece.kind == "parquet":
@@ -205,7 +206,6 @@ def _write_rows(
 
     header = unique_names([cell_text(n) or "" for n in names])
     schema = pa.schema([(f"c{i}", pa.string()) for i in range(len(header))])
-    out.parent.mkdir(parents=True, exist_ok=True)
     with pq.ParquetWriter(out, schema, compression="lz4") as writer:
         batch: list[Sequence[Any]] = []
         for row in rows:
