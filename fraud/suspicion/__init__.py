@@ -12,13 +12,14 @@ from fraud.suspicion.listing import (
     suspicion_id,
     suspicions,
 )
-from fraud.suspicion.stories import assign_stories, candidate_pool
+from fraud.suspicion.stories import assign_stories, candidate_pool, odd_claims
 
 __all__ = [
     "COLUMNS",
     "assign_stories",
     "attach_reasons",
     "candidate_pool",
+    "odd_claims",
     "rationale_hash",
     "roll_up",
     "suspicion_id",

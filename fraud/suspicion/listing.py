@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from fraud.settings import ListSettings
-from fraud.suspicion.stories import assign_stories, candidate_pool
+from fraud.suspicion.stories import assign_stories, candidate_pool, odd_claims
 
 Reason = Mapping[str, Any]
 
@@ -109,8 +109,9 @@ def roll_up(
     else:
         forced = _forced(claims, impossible)
         pool = candidate_pool(score, fine, settings.capacity, forced)
-        story = assign_stories(claims, cents, pool, settings.roll_up_claims)
-        story = _fold_claims(claims, story, fine)
+        odd = odd_claims(score, pool) if forced is None else odd_claims(score, pool) | forced
+        story = assign_stories(claims, cents, pool, odd, settings.roll_up_claims)
+        story = _fold_claims(claims, story, fine, settings.roll_up_claims)
         listed = _from_stories(story, cents, fine, score)
     listed = _ranked(listed, settings)
     listed = _with_evidence(listed, story, claims, fine, score, settings.evidence_claims)
@@ -187,18 +188,25 @@ def _forced(claims: pd.DataFrame, impossible: Collection[str]) -> np.ndarray | N
     return np.fromiter((isinstance(h, Iterable) and not codes.isdisjoint(h) for h in hits), bool, len(hits))
 
 
-def _fold_claims(claims: pd.DataFrame, story: pd.DataFrame, fine: np.ndarray) -> pd.DataFrame:
-    """Make the single claims of one patient at one institution one story, told by the strongest."""
+def _fold_claims(claims: pd.DataFrame, story: pd.DataFrame, fine: np.ndarray, least: int) -> pd.DataFrame:
+    """Make what is left of one patient one story.
+
+    From `least` claims on it is the patient's; fewer, at one institution, are told by the strongest.
+    """
     if not {"patient_id", "institution_id"} <= set(claims.columns):
         return story
     rows = story.index[story["subject_kind"] == "claim"]
-    single = claims.loc[rows, ["patient_id", "institution_id"]].assign(fine=fine[rows], row=rows)
-    single = single[single["patient_id"].to_numpy(dtype=object, na_value="") != ""]
-    single = single.sort_values(["fine", "row"], ascending=[False, True], kind="stable")
-    visits = single.groupby(["patient_id", "institution_id"], dropna=False, sort=False, observed=True)
-    first = visits["row"].transform("first")
+    actors = {
+        c: claims[c].to_numpy(dtype=object, na_value="")[rows] for c in ("patient_id", "institution_id")
+    }
+    single = pd.DataFrame({**actors, "fine": fine[rows], "row": rows})
+    single = single[single["patient_id"] != ""].sort_values(["fine", "row"], ascending=[False, True])
+    first = single.groupby(["patient_id", "institution_id"], sort=False)["row"].transform("first")
     story = story.copy()
     story.loc[single["row"], "subject_id"] = claims["claim_id"].to_numpy(dtype=object)[first.to_numpy()]
+    many = single[single.groupby("patient_id")["row"].transform("size") >= least]
+    story.loc[many["row"], "subject_kind"] = "patient"
+    story.loc[many["row"], "subject_id"] = many["patient_id"].to_numpy()
     return story
 
 

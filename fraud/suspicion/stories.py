@@ -1,9 +1,10 @@
 """Which subject tells a suspicious claim's story: ring, patient, doctor, department, institution or itself.
 
 A subject tells a story when far more of its claims are suspicious than claims of the same visit
-type and size are elsewhere. The measure is the Poisson log-likelihood ratio of the observed count
-``k`` against the expected count ``e``, ``k ln(k / e) - (k - e)`` (Kulldorff's scan statistic without
-its constant term). Money is left out of this choice on purpose, because a wider subject always
+type and size are elsewhere. Odd claims count by their scores, so that forty likely ones outweigh
+forty doubtful ones. The measure is the Poisson log-likelihood ratio of the observed sum ``k``
+against the expected sum ``e``, ``k ln(k / e) - (k - e)`` (Kulldorff's scan statistic without its
+constant term). Money is left out of this choice on purpose, because a wider subject always
 holds more of it; money ranks the stories afterwards.
 """
 
@@ -19,7 +20,7 @@ KINDS = ("patient", "doctor", "department", "institution", "operator")
 
 POOL_PER_CAPACITY = 20
 POOL_SHARE = (0.01, 0.10)
-MIN_EXCESS = 0.75  # share of a story's claims that the base rate must not explain
+MIN_EXCESS = 0.7  # share of a story's claims that the base rate must not explain
 MIN_EVIDENCE = 3.0  # log-likelihood ratio, about 20 : 1
 COVERS = 0.8  # a narrower subject with this share of the claims and evidence tells the story itself
 PRIOR_CLAIMS = 50.0  # weight of the citywide rate in a stratum's rate
@@ -61,6 +62,16 @@ def candidate_pool(
     return pool if forced is None else pool | forced
 
 
+def odd_claims(score: np.ndarray, pool: np.ndarray) -> np.ndarray:
+    """Candidates whose score is itself unusual: these make a story, the others are merely dear.
+
+    Twice the month's mean score, or half way from the mean to certainty where that is less (scores
+    that are percentiles have a mean of one half).
+    """
+    mean = float(np.nanmean(score)) if np.isfinite(score).any() else 0.0
+    return pool & (np.nan_to_num(score, nan=-1.0) >= min(2 * mean, (1 + mean) / 2))
+
+
 @dataclass
 class _Subjects:
     """Subjects of one kind with enough candidates, and their claims."""
@@ -68,7 +79,7 @@ class _Subjects:
     kind: str
     ids: np.ndarray  # sorted subject ids, shape (s,)
     code: np.ndarray  # subject of each claim, -1 for none, shape (n,)
-    expected: np.ndarray  # chance of each claim being a candidate elsewhere, in 1 / _UNIT, shape (n,)
+    expected: np.ndarray  # mean weight of claims like each one elsewhere, in 1 / _UNIT, shape (n,)
     order: np.ndarray  # claims sorted by subject
     start: np.ndarray  # first position of each subject in `order`, shape (s + 1,)
 
@@ -92,17 +103,19 @@ def _strata(claims: pd.DataFrame, cents: np.ndarray) -> np.ndarray:
     return np.unique(visit * 16 + band, return_inverse=True)[1]
 
 
-def _eligible(claims: pd.DataFrame, pool: np.ndarray, stratum: np.ndarray, least: int) -> Iterator[_Subjects]:
+def _eligible(
+    claims: pd.DataFrame, odd: np.ndarray, weight: np.ndarray, stratum: np.ndarray, least: int
+) -> Iterator[_Subjects]:
     strata = int(stratum.max()) + 1
-    of_pool = np.bincount(stratum, weights=pool, minlength=strata)
+    of_odd = np.bincount(stratum, weights=weight, minlength=strata)
     of_all = np.bincount(stratum, minlength=strata).astype(float)
-    citywide = pool.mean()
+    citywide = weight.mean()
     for kind in KINDS:
         if f"{kind}_id" not in claims:
             continue
         ids = pd.Series(claims[f"{kind}_id"].to_numpy(dtype=object, na_value=""))
         named = (ids != "").to_numpy(dtype=bool)
-        counts = ids[pool & named].value_counts()
+        counts = ids[odd & named].value_counts()
         keep = np.array(sorted(counts.index[counts >= least]), dtype=object)
         code = pd.Index(keep).get_indexer(ids) if len(keep) else np.full(len(claims), -1)
         code[~named] = -1
@@ -110,24 +123,26 @@ def _eligible(claims: pd.DataFrame, pool: np.ndarray, stratum: np.ndarray, least
         rows = np.flatnonzero(code >= 0)
         pair = code[rows] * strata + stratum[rows]
         own_all = np.bincount(pair, minlength=len(keep) * strata)
-        own_pool = np.bincount(pair, weights=pool[rows], minlength=len(keep) * strata)
-        rate = (of_pool[stratum[rows]] - own_pool[pair] + PRIOR_CLAIMS * citywide) / (
+        own_odd = np.bincount(pair, weights=weight[rows], minlength=len(keep) * strata)
+        rate = (of_odd[stratum[rows]] - own_odd[pair] + PRIOR_CLAIMS * citywide) / (
             of_all[stratum[rows]] - own_all[pair] + PRIOR_CLAIMS
         )
         expected = np.zeros(len(claims), dtype=np.int64)
-        expected[rows] = np.rint(rate * _UNIT)
+        expected[rows] = np.rint(rate)
         order = rows[np.argsort(code[rows], kind="stable")]
         start = np.searchsorted(code[order], np.arange(len(keep) + 1))
         yield _Subjects(kind, keep, code, expected, order, start)
 
 
 class _Ledger:
-    """Observed and expected candidates of every subject, over the claims not yet told."""
+    """Observed and expected weight of every subject's odd claims, over the claims not yet told."""
 
-    def __init__(self, kinds: list[_Subjects], pool: np.ndarray, alive: np.ndarray, least: int) -> None:
-        self.kinds, self.pool, self.alive, self.least = kinds, pool, alive, least
+    def __init__(self, kinds: list[_Subjects], weight: np.ndarray, alive: np.ndarray, least: int) -> None:
+        self.kinds, self.weight, self.alive, self.least = kinds, weight, alive, least
+        self.odd = weight > 0
         rows = np.flatnonzero(alive)
-        self.observed = [k.total(rows, pool[rows].astype(np.int64)) for k in kinds]
+        self.count = [k.total(rows, self.odd[rows].astype(np.int64)) for k in kinds]
+        self.observed = [k.total(rows, weight[rows]) for k in kinds]
         self.expected = [k.total(rows, k.expected[rows]) for k in kinds]
         # A wider subject must also outweigh having looked at all of its kind; a patient's claims
         # are folded for being one patient's.
@@ -136,10 +151,10 @@ class _Ledger:
         self.evidence = [self._evidence(i, slice(None)) for i in range(len(kinds))]
 
     def _evidence(self, i: int, which: slice | np.ndarray) -> np.ndarray:
-        k = self.observed[i][which].astype(float)
+        k = self.observed[i][which] / _UNIT
         e = np.maximum(self.expected[i][which] / _UNIT, 1e-9)
-        ratio = k * np.log(np.maximum(k, 1) / e) - (k - e)
-        tells = (k >= self.least) & (k - e >= MIN_EXCESS * k) & (ratio >= self.floor[i])
+        ratio = k * np.log(np.maximum(k, e) / e) - (k - e)
+        tells = (self.count[i][which] >= self.least) & (k - e >= MIN_EXCESS * k) & (ratio >= self.floor[i])
         return np.where(tells, ratio, 0.0).round(9)  # the last bits of a logarithm differ by machine
 
     def best(self) -> tuple[int, int] | None:
@@ -150,7 +165,7 @@ class _Ledger:
             return None
         subject = int(self.evidence[i].argmax())
         rows = self.kinds[i].claims(subject)
-        rows = rows[self.alive[rows] & self.pool[rows]]
+        rows = rows[self.alive[rows] & self.odd[rows]]
         for narrower in range(i):
             code = self.kinds[narrower].code[rows]
             code = code[code >= 0]
@@ -165,18 +180,21 @@ class _Ledger:
         """Remove claims from every subject's counts."""
         self.alive[rows] = False
         for i, kind in enumerate(self.kinds):
-            self.observed[i] -= kind.total(rows, self.pool[rows].astype(np.int64))
+            self.count[i] -= kind.total(rows, self.odd[rows].astype(np.int64))
+            self.observed[i] -= kind.total(rows, self.weight[rows])
             self.expected[i] -= kind.total(rows, kind.expected[rows])
             code = kind.code[rows]
             touched = np.unique(code[code >= 0])
             self.evidence[i][touched] = self._evidence(i, touched)
 
 
-def assign_stories(claims: pd.DataFrame, cents: np.ndarray, pool: np.ndarray, least: int) -> pd.DataFrame:
+def assign_stories(
+    claims: pd.DataFrame, cents: np.ndarray, pool: np.ndarray, odd: np.ndarray, least: int
+) -> pd.DataFrame:
     """Give every candidate to the one subject that tells its story best.
 
-    Rings come first, with all their claims. Then, again and again, the subject whose remaining
-    candidates exceed their expectation with the most evidence takes them, unless a narrower
+    Rings come first, with all their claims. Then, again and again, the subject whose remaining odd
+    claims exceed their expectation with the most evidence takes its candidates, unless a narrower
     subject covers the same story; its other claims leave the counts of wider subjects, so that a
     doctor's claims cannot also accuse the hospital. What is left are single claims; those of one
     patient at one institution are one story.
@@ -184,14 +202,16 @@ def assign_stories(claims: pd.DataFrame, cents: np.ndarray, pool: np.ndarray, le
     Parameters
     ----------
     claims : DataFrame
-        ``claim_id``, sorted and unique, and, as far as known, ``ring_id``, ``visit_type`` and
+        ``claim_id``, sorted and unique, ``score`` and, as far as known, ``ring_id``, ``visit_type`` and
         ``<kind>_id`` of `KINDS`. Empty ids group nothing.
     cents : ndarray of int, shape (n,)
         Amount at risk.
     pool : ndarray of bool, shape (n,)
         Candidates, see `candidate_pool`.
+    odd : ndarray of bool, shape (n,)
+        Candidates that count as evidence, see `odd_claims`.
     least : int
-        Fewest candidates that make a subject's story.
+        Fewest odd claims that make a subject's story.
 
     Returns
     -------
@@ -207,9 +227,12 @@ def assign_stories(claims: pd.DataFrame, cents: np.ndarray, pool: np.ndarray, le
         kind[in_ring], subject[in_ring] = "ring", ring[in_ring]
     else:
         in_ring = np.zeros(len(claims), dtype=bool)
-    if pool.any():
-        kinds = list(_eligible(claims, pool, _strata(claims, cents), least))
-        _tell(kinds, pool & ~in_ring, ~in_ring, least, kind, subject)
+    if odd.any():
+        score = np.nan_to_num(claims["score"].to_numpy(float))
+        weight = np.where(odd, np.rint(np.maximum(score, 1e-6) * _UNIT), 0).astype(np.int64)
+        kinds = list(_eligible(claims, odd, weight, _strata(claims, cents), least))
+        ledger = _Ledger(kinds, np.where(in_ring, 0, weight), ~in_ring, least)
+        _tell(ledger, pool & ~in_ring, kind, subject)
     told = pool | in_ring
     single = told & (kind == "")
     kind[single] = "claim"
@@ -218,23 +241,16 @@ def assign_stories(claims: pd.DataFrame, cents: np.ndarray, pool: np.ndarray, le
     return pd.DataFrame({"subject_kind": kind[rows], "subject_id": subject[rows]}, index=rows)
 
 
-def _tell(
-    kinds: list[_Subjects],
-    pool: np.ndarray,
-    alive: np.ndarray,
-    least: int,
-    kind: np.ndarray,
-    subject: np.ndarray,
-) -> None:
+def _tell(ledger: _Ledger, pool: np.ndarray, kind: np.ndarray, subject: np.ndarray) -> None:
     """Fill `kind` and `subject` of the candidates that roll up, greedily by evidence."""
-    ledger = _Ledger(kinds, pool, alive, least)
     while (found := ledger.best()) is not None:
         i, one = found
-        rows = kinds[i].claims(one)
+        told = ledger.kinds[i]
+        rows = told.claims(one)
         rows = rows[ledger.alive[rows]]
         listed = rows[pool[rows]]
-        if kinds[i].kind == "operator":  # no operators in the contract: people around a till are a ring
-            kind[listed], subject[listed] = "ring", f"operator:{kinds[i].ids[one]}"
+        if told.kind == "operator":  # no operators in the contract: people around a till are a ring
+            kind[listed], subject[listed] = "ring", f"operator:{told.ids[one]}"
         else:
-            kind[listed], subject[listed] = kinds[i].kind, kinds[i].ids[one]
+            kind[listed], subject[listed] = told.kind, told.ids[one]
         ledger.take(rows)

@@ -140,6 +140,24 @@ def test_claims_of_one_patient_at_one_institution_fold():
     assert story["amount_at_risk"] == 14000.0
 
 
+def test_many_leftover_claims_of_a_patient_are_the_patient():
+    frame = city()
+    mine = frame.index[[10, 20, 30]]
+    frame.loc[mine, "patient_id"] = "PX"
+    frame.loc[mine, "score"] = 0.1
+    frame.loc[mine, "amount_at_risk"] = 50_000.0
+    listed = roll_up(frame, ListSettings(), None, None, MONTH)
+    assert listed.loc[0, ["subject_kind", "subject_id", "claims"]].tolist() == ["patient", "PX", 3]
+
+
+def test_flat_scores_make_no_stories():
+    frame = city()
+    frame["score"] = 0.07 + 0.02 * frame["anomaly"]
+    frame.loc[frame["institution_id"] == "H3", "score"] += 0.02
+    listed = roll_up(frame, ListSettings(), None, None, MONTH)
+    assert set(listed["subject_kind"]) <= {"claim", "patient"}
+
+
 def test_contract_columns_order_product_and_capacity():
     settings = ListSettings(capacity=25)
     listed = roll_up(city(), settings, None, None, MONTH)
