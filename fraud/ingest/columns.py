@@ -151,7 +151,7 @@ class PartBuilder:
 
     def resolvable(self, rule: ColumnRule) -> bool:
         """Whether the sources have what a rule needs."""
-        if rule.how == "constant":
+        if rule.how == "constant" or OTHERWISE in rule.values:
             return True
         if rule.how == "flags":
             return any(self.resolve(c) for c in rule.flags.values())
@@ -255,7 +255,8 @@ class PartBuilder:
             reasons.append(f"{name} is not {' or '.join(source.filter[name])}")
             cases.append(f"WHEN NOT {condition} THEN {len(reasons)}")
         for name, reason in self.part.drop_when_empty.items():
-            column = self.resolve(name)
+            rule = self.part.columns.get(name, ColumnRule(names=(name,)))
+            column = self._raw(rule) if self.resolvable(rule) else None
             if column is not None:
                 reasons.append(reason)
                 cases.append(f"WHEN {column} IS NULL THEN {len(reasons)}")
@@ -284,6 +285,8 @@ class PartBuilder:
             return f"array_to_string(list_filter([{', '.join(tests)}], lambda x: x IS NOT NULL), '|')"
         texts = [self.resolve(n.removeprefix("-") if rule.how == "sum" else n) for n in rule.names]
         found = [t for t in texts if t is not None]
+        if not found:  # only its "*" is left
+            return "CAST(NULL AS VARCHAR)"
         if rule.how == "concat":
             separator = self.store.value(rule.separator)
             return f" || {separator} || ".join(found)
@@ -336,10 +339,14 @@ class PartBuilder:
         if codes:
             known = f"coalesce({self.store.mapping(codes)}[{raw}], {own})"
         default = rule.values.get(OTHERWISE, "other" if "other" in column.domain else "")
-        otherwise = f"CASE WHEN {raw} IS NOT NULL THEN {self.store.value(default)} END"
+        otherwise = self.store.value(default)
+        always = column.required and default != ""
+        if not always:  # an empty required code is an unknown one, an empty optional one is empty
+            otherwise = f"CASE WHEN {raw} IS NOT NULL THEN {otherwise} END"
         value = f"nullif(coalesce({known}, {otherwise}), '')"
         issue = _NO_ISSUE if OTHERWISE in rule.values or rule.how == "constant" else "unknown"
-        return value, issue, f"{raw} IS NOT NULL AND {known} IS NULL"
+        given = "true" if always else f"{raw} IS NOT NULL"
+        return value, issue, f"{given} AND {known} IS NULL"
 
     def _identifier(self, kind: str, rule: ColumnRule, raw: str) -> tuple[str, str, str]:
         if self.keyed:
