@@ -76,7 +76,7 @@ class ForestSettings(_Section):
 
     trees: int = Field(200, ge=10, description="Trees.")
     sample: int = Field(256, ge=16, description="Rows each tree sees (256 measured better than more).")
-    fit_rows: int = Field(200_000, ge=100, description="Rows drawn to fit on.")
+    fit_rows: int = Field(100_000, ge=100, description="Rows drawn to fit on.")
     directional: bool = Field(True, description="Keep only deviations in the suspicious direction the catalog gives a feature.")
     clip: float = Field(10.0, gt=0, description="Largest deviation from the median kept, in interquartile ranges.")
 
