@@ -153,6 +153,8 @@ def _reason(reason: dict[str, Any], siblings: list[dict[str, Any]]) -> dict[str,
         ("peer", "同类", "peers", reason.get("baseline")),
     ]
     known = [(css, zh, en, float(v)) for css, zh, en, v in measured if v is not None and v == v]
+    group = str(reason.get("peer_group") or "")
+    compared = len(known) > 1 and (group or reason.get("own_past") is not None)
     top = max((abs(v) for *_, v in known), default=0.0) or 1.0
     percentile = reason.get("percentile")
     if percentile is not None and percentile == percentile and percentile <= 1:
@@ -162,10 +164,8 @@ def _reason(reason: dict[str, Any], siblings: list[dict[str, Any]]) -> dict[str,
         "en": reason.get("sentence_en") or "",
         "pull": pull,
         "pull_width": round(100 * abs(pull) / most),
-        "bars": [(css, zh, en, v, round(100 * abs(v) / top)) for css, zh, en, v in known]
-        if len(known) > 1
-        else [],
-        "peer_group": reason.get("peer_group") or "",
+        "bars": [(css, zh, en, v, round(100 * abs(v) / top)) for css, zh, en, v in known] if compared else [],
+        "peer_group": VISIT_WORDS.get(group, (group, group))[0],
         "peer_n": reason.get("peer_n"),
         "percentile": percentile,
     }

@@ -204,9 +204,9 @@ def write_table(frame: "pd.DataFrame | None", table: str, folder: Path) -> Path:
     return path
 
 
-def reasons_text(reasons: Sequence[Mapping[str, Any]], language: str = "zh") -> str:
+def reasons_text(reasons: Sequence[Mapping[str, Any]], language: str = "zh", between: str = "\n") -> str:
     """Reasons as one numbered text."""
-    return "\n".join(f"{i}. {r.get(f'sentence_{language}') or ''}" for i, r in enumerate(reasons, 1))
+    return between.join(f"{i}. {r.get(f'sentence_{language}') or ''}" for i, r in enumerate(reasons, 1))
 
 
 def write_suspicions_csv(frame: "pd.DataFrame", folder: Path) -> Path:
@@ -223,7 +223,9 @@ def write_suspicions_csv(frame: "pd.DataFrame", folder: Path) -> Path:
 
 def _cell(value: Any, column: Column) -> Any:
     if isinstance(column, _Reasons):
-        return neutral("\n".join(filter(None, (reasons_text(value), reasons_text(value, "en")))))
+        return neutral(
+            " | ".join(reasons_text(value, language, " ") for language in ("zh", "en") if len(value))
+        )
     if column.kind == "list":
         return neutral(" ".join(value))
     if column.kind == "int":
