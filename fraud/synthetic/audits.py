@@ -159,8 +159,8 @@ class Auditors:
         for kind, size in sizes.items():
             known = [(n, *facts) for n, facts in sorted(guilty[kind].items()) if n not in closed[kind]]
             caught = [k for k in known if rng.random() < (0.10 if kind == "patient" else 0.3)]
-            others = rng.choice(size, min(size, 2 + len(caught) * 2), replace=False)
-            others = [int(n) for n in others if n not in guilty[kind] and n not in closed[kind]]
+            drawn = rng.choice(size, min(size, 2 + len(caught) * 2), replace=False).tolist()
+            others = [n for n in drawn if n not in guilty[kind] and n not in closed[kind]]
             rows = [(n, s, m, True) for n, s, m in caught] + [(n, 0, 0, False) for n in others]
             for number, code, first, is_guilty in sorted(rows):
                 right = rng.random() >= _WRONG + (0.2 * self.camouflage if is_guilty else 0.0)

@@ -241,12 +241,14 @@ class _Run:
     def _number_invoices(self, v: Visits, rng: np.random.Generator) -> None:
         """Give the next numbers of each institution's book; gaps for other people's invoices."""
         auto = np.flatnonzero(v.invoice < 0)
+        if not len(auto):
+            return
         auto = auto[np.argsort(v.institution[auto], kind="stable")]
         where = v.institution[auto]
         away = self.city.providers.district[where] < 0
         gap = np.where(away, rng.integers(40, 4_000, len(auto)), rng.integers(1, 9, len(auto)))
         running = np.cumsum(gap)
-        first = np.flatnonzero(np.concatenate([[True], where[1:] != where[:-1]])) if len(where) else []
+        first = np.flatnonzero(np.concatenate([[True], where[1:] != where[:-1]]))
         counts = np.diff(np.concatenate([first, [len(where)]])).astype(np.int64)
         base = np.repeat((running - gap)[first], counts)
         number = self.invoices[where] + running - base

@@ -12,7 +12,8 @@ from fraud.synthetic.hashing import pick, uniform
 from fraud.synthetic.visits import VISIT_TYPE, Visits
 
 _CAT = {name: i for i, name in enumerate(CATEGORIES)}
-_SUPPLY = np.array([7, 7, 14, 14, 14, 14, 21, 28, 28, 30, 30])
+# Days of medicine a chronic patient gets at a time; long scripts of 8 and 12 weeks are rare but allowed.
+_SUPPLY = np.repeat([7, 14, 21, 28, 30, 56, 84], [8, 14, 4, 8, 3, 2, 1])
 _INJECTABLE_AT_HOME = ("A10A", "L04B", "L01", "L01X", "L02", "S01L", "B03")
 PANEL = ("biochem", ("liver", "renal", "glu", "lipid", "lytes", "ua"))
 
@@ -72,7 +73,7 @@ class Orders:
         out = cls()
         given = {"visit": visit, "item": item, "quantity": quantity, "second": second, **rest}
         for name, dtype in FIELDS.items():
-            column = np.empty(len(visit), dtype=dtype)
+            column: np.ndarray = np.empty(len(visit), dtype=dtype)
             column[...] = given.get(name, 1 if name == "price_mult" else 0)
             setattr(out, name, column)
         return out

@@ -104,7 +104,9 @@ def _departments(
     roles: np.ndarray, kinds: np.ndarray, catalogue: Catalogue
 ) -> tuple[np.ndarray, np.ndarray, list[str], np.ndarray]:
     specialty = {s: i for i, s in enumerate(catalogue.specialties)}
-    institution, special, names = [], [], []
+    institution: list[int] = []
+    special: list[int] = []
+    names: list[str] = []
     dept_of = np.full((len(roles), len(specialty)), -1, dtype=np.int32)
     for i, role in enumerate(roles):
         listed = list(ROLES.values())[role].specialties

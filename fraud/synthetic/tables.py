@@ -190,16 +190,10 @@ def lines_table(city: City, b: Bill, first_claim: int, first_line: int, rng: np.
     return pa.Table.from_arrays(columns, schema=TABLES["lines"].arrow())
 
 
-def trace_of(city: City, b: Bill) -> np.ndarray:
-    """Trace numbers as `lines_table` writes them."""
-    o = b.orders
-    return np.where(o.trace > 0, o.trace, mix(b.visits.serial[o.visit], o.item, o.second, 63))
-
-
 def diagnoses_table(city: City, b: Bill, first_claim: int) -> pa.Table:
     """Rows of ``diagnoses``: the principal one and what else the person has."""
     c, v, n = city.catalogue, b.visits, len(b.visits)
-    claim, position, code, kind = [np.arange(n)], [np.ones(n, dtype=np.int64)], [v.dx.astype(np.int64)], []
+    claim, position, code = [np.arange(n)], [np.ones(n, dtype=np.int64)], [v.dx.astype(np.int64)]
     held = city.people.certificates[v.patient]
     first = np.array([np.flatnonzero(c.dx_certificate == i)[0] for i in range(len(c.certificates))])
     u = uniform(v.serial[:, None], np.arange(held.shape[1])[None, :], 71)
@@ -208,13 +202,11 @@ def diagnoses_table(city: City, b: Bill, first_claim: int) -> pa.Table:
     claim.append(row)
     code.append(first[cert])
     extra = np.flatnonzero((v.comorbid >= 0) & (v.comorbid != v.dx))
-    clash = np.zeros(len(extra), dtype=bool)
-    claim.append(extra[~clash])
-    code.append(v.comorbid[extra[~clash]].astype(np.int64))
-    position += [np.full(len(row), 2), np.full(len(claim[-1]), 2)]
-    kind = np.where(v.is_stay, 1, 2)
+    claim.append(extra)
+    code.append(v.comorbid[extra].astype(np.int64))
+    position += [np.full(len(row), 2), np.full(len(extra), 2)]
     who, what, rank = np.concatenate(claim), np.concatenate(code), np.concatenate(position)
-    kinds = kind[who]
+    kinds = np.where(v.is_stay, 1, 2)[who]
     stay = np.flatnonzero(v.is_stay)  # the principal diagnosis is also that of admission
     who, what = np.concatenate([who, stay]), np.concatenate([what, v.dx[stay].astype(np.int64)])
     rank, kinds = (

@@ -38,7 +38,8 @@ def test_totals_and_references(**arguments: object) -> None:
             "select count(*) from lines anti join claims using (claim_id)",
             "select count(*) from claims anti join lines using (claim_id)",
             "select count(*) - count(distinct claim_id) from claims",
-            "select count(*) from audits where decided_at > (select max(settled_at) + interval 31 day from claims)",
+            "select count(*) from audits where decided_at > (select max(settled_at) + interval 31 day "
+            "from claims)",
         )
         assert [db.execute(sql).fetchall()[0][0] for sql in checks] == [0] * len(checks)
         db.close()

@@ -64,7 +64,8 @@ def test_tables_have_the_contracts_schema_and_keys(
             assert (
                 value(
                     db,
-                    f"select count(*) from {table} anti join {other} using ({column}) where {column} is not null",
+                    f"select count(*) from {table} anti join {other} using ({column}) "
+                    f"where {column} is not null",
                 )
                 == 0
             )
@@ -110,7 +111,8 @@ def test_times_are_in_order(db: duckdb.DuckDBPyConnection) -> None:
     assert (
         value(
             db,
-            "select count(*) from (select settled_at < lag(settled_at) over (order by claim_id) as back from claims) where back",
+            "select count(*) from (select settled_at < lag(settled_at) over (order by claim_id) as back "
+            "from claims) where back",
         )
         == 0
     )
@@ -118,14 +120,18 @@ def test_times_are_in_order(db: duckdb.DuckDBPyConnection) -> None:
     assert (
         value(
             db,
-            f"select count(*) from lines join claims using (claim_id) where total_amount > 0 and not ({inside})",
+            "select count(*) from lines join claims using (claim_id) "
+            f"where total_amount > 0 and not ({inside})",
         )
         == 0
     )
 
 
 def test_people_are_plausible(db: duckdb.DuckDBPyConnection) -> None:
-    sex = "select count(*) from lines join claims using (claim_id) join patients using (patient_id) join items using (item_code)"
+    sex = (
+        "select count(*) from lines join claims using (claim_id) join patients using (patient_id) "
+        "join items using (item_code)"
+    )
     honest = "and claim_id not in (select claim_id from truth_claims)"
     assert value(db, f"{sex} where sex_limit <> sex {honest}") == 0
     dead = "select count(*) from claims join patients using (patient_id) where started_at::date > death_date"
@@ -174,7 +180,8 @@ def test_every_scheme_and_look_alike_takes_place(db: duckdb.DuckDBPyConnection) 
 def test_actors_are_only_partly_dishonest(db: duckdb.DuckDBPyConnection) -> None:
     share = """
     with d as (select member_id as doctor_id from truth_groups where member_kind = 'doctor')
-    select avg((claim_id in (select claim_id from truth_claims))::int) from claims join (select distinct * from d) using (doctor_id)
+    select avg((claim_id in (select claim_id from truth_claims))::int)
+    from claims join (select distinct * from d) using (doctor_id)
     """
     assert value(db, share) < 0.4
 
@@ -197,7 +204,8 @@ NULLABLE = ("doctor_id", "operator_id", "diagnosis_code", "invoice_no")
 def test_fraud_leaves_no_artefact(db: duckdb.DuckDBPyConnection, feature: str) -> None:
     """A feature that means nothing has the same mean for fraud and the rest (within four standard errors)."""
     rows = db.execute(
-        f"select t.claim_id is not null as bad, avg({feature}), count(*) from claims left join truth_claims t using (claim_id) "
+        f"select t.claim_id is not null as bad, avg({feature}), count(*) "
+        "from claims left join truth_claims t using (claim_id) "
         "where visit_type <> 'pharmacy' and total_amount > 0 group by 1 order by 1"
     ).fetchall()
     (_, honest, _), (_, bad, n) = rows
@@ -207,8 +215,10 @@ def test_fraud_leaves_no_artefact(db: duckdb.DuckDBPyConnection, feature: str) -
 def test_lines_of_fraud_leave_no_artefact(db: duckdb.DuckDBPyConnection) -> None:
     for feature in ("charged_at is null", "lines.doctor_id is null", "lines.department_id is null"):
         rows = db.execute(
-            f"select t.claim_id is not null as bad, avg(({feature})::int), count(*) from lines join claims using (claim_id) "
-            "left join truth_claims t using (claim_id) where visit_type <> 'pharmacy' and claims.doctor_id is not null "
+            f"select t.claim_id is not null as bad, avg(({feature})::int), count(*) "
+            "from lines join claims using (claim_id) "
+            "left join truth_claims t using (claim_id) "
+            "where visit_type <> 'pharmacy' and claims.doctor_id is not null "
             "and claims.department_id is not null group by 1 order by 1"
         ).fetchall()
         (_, honest, _), (_, bad, n) = rows
@@ -223,18 +233,23 @@ def test_audits_are_biased_late_and_noisy(db: duckdb.DuckDBPyConnection) -> None
     assert (
         value(
             db,
-            "select count(*) from audits where outcome = 'confirmed' and (scheme is null or recovered_amount is null)",
+            "select count(*) from audits "
+            "where outcome = 'confirmed' and (scheme is null or recovered_amount is null)",
         )
         == 0
     )
     assert (
         value(
             db,
-            "select count(*) from audits where outcome = 'cleared' and (scheme is not null or recovered_amount is not null)",
+            "select count(*) from audits "
+            "where outcome = 'cleared' and (scheme is not null or recovered_amount is not null)",
         )
         == 0
     )
-    late = "select min(date_diff('day', settled_at, decided_at)) from audits join claims on subject_id = claim_id"
+    late = (
+        "select min(date_diff('day', settled_at, decided_at)) "
+        "from audits join claims on subject_id = claim_id"
+    )
     assert value(db, late) >= 25
     known = f"{claims} and outcome = 'confirmed'"
     false = value(
@@ -336,18 +351,40 @@ def test_wrong_arguments_are_all_named(tmp_path: Path) -> None:
 
 SIGNALS = {
     # other claims at the same place within ten minutes
-    "card_pool": """select avg(n) from (select claim_id, (select count(*) from claims o where o.institution_id = c.institution_id
-        and abs(epoch(o.started_at) - epoch(c.started_at)) < 600) as n from claims c join truth_claims using (claim_id))""",
+    "card_pool": """
+        select avg(n) from (
+            select (
+                select count(*) from claims o
+                where o.institution_id = c.institution_id
+                and abs(epoch(o.started_at) - epoch(c.started_at)) < 600
+            ) as n
+            from claims c join truth_claims using (claim_id)
+        )
+    """,
     # most days of supply on a claim
-    "over_prescription": "select avg(d) from (select max(days_supply) as d from lines join truth_claims using (claim_id) group by claim_id)",
+    "over_prescription": """
+        select avg(d) from (
+            select max(days_supply) as d from lines join truth_claims using (claim_id) group by claim_id
+        )
+    """,
     # lines of an item repeated on the day
-    "duplicate_charge": """select avg(n) from (select claim_id, sum(k - 1) as n from (select claim_id, count(*) as k from lines
-        join truth_claims using (claim_id) where amount > 0 group by claim_id, item_code, charged_at::date) group by 1)""",
+    "duplicate_charge": """
+        select avg(n) from (select claim_id, sum(k - 1) as n from (
+            select claim_id, count(*) as k from lines join truth_claims using (claim_id)
+            where amount > 0 group by claim_id, item_code, charged_at::date
+        ) group by 1)
+    """,
     # claims that share their whole basket with another
-    "cloned_billing": """with b as (select claim_id, list_sort(list(item_code || quantity)) as items from lines join truth_claims
-        using (claim_id) group by 1) select avg((n > 1)::int) from (select count(*) over (partition by items) as n from b)""",
+    "cloned_billing": """
+        with b as (
+            select claim_id, list_sort(list(item_code || quantity)) as items
+            from lines join truth_claims using (claim_id) group by 1
+        ) select avg((n > 1)::int) from (select count(*) over (partition by items) as n from b)
+    """,
     # share of round totals
-    "phantom_invoice": "select avg((total_amount % 100 = 0)::int) from claims join truth_claims using (claim_id)",
+    "phantom_invoice": """
+        select avg((total_amount % 100 = 0)::int) from claims join truth_claims using (claim_id)
+    """,
 }
 
 

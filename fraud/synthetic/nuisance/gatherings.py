@@ -57,6 +57,8 @@ class _Session(Nuisance):
     def plan(self, rng: np.random.Generator) -> None:
         """Draw circles of people from one neighbourhood, and their place and day."""
         p, pool = self.city.people, self.pool()
+        if len(pool) < 3:  # a hamlet: whoever is there
+            pool = np.union1d(pool, self.ages(20, 101))
         self.circles: list[np.ndarray] = []
         places = []
         for _ in range(self.scale(self.circles_per)):

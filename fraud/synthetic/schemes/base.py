@@ -61,6 +61,7 @@ class Scheme:
         self, city: City, code: int, budget: int, camouflage: float, rng: np.random.Generator
     ) -> None:
         self.city, self.code, self.camouflage = city, code, camouflage
+        self._pools: dict[tuple[str | None, float], np.ndarray] = {}
         count = max(1, round(budget / self.per_group))
         parts = rng.multinomial(max(budget - count, 0), np.full(count, 1 / count)) + 1
         self.groups = [Group(g, self._quota(int(parts[g]), rng)) for g in range(count)]
@@ -68,13 +69,20 @@ class Scheme:
             self.plan(group, rng)
 
     def _quota(self, claims: int, rng: np.random.Generator) -> np.ndarray:
+        """Claims per month of a gang that may have begun before the first month and outlive the last.
+
+        Beginnings are spread so that fraud is as frequent at the end as at the start: a gang's life
+        that only partly overlaps the dataset brings its share of claims, scaled so that the budget
+        is met on average.
+        """
         months = len(self.city.months)
-        first = int(rng.integers(0, max(1, int(months * 0.45))))
-        last = int(rng.integers(min(months - 1, first + max(1, months // 3)), months))
+        span = int(rng.integers(max(1, months // 3), max(2, months)))
+        begin = int(rng.integers(1 - span, months))
+        first, last = max(begin, 0), min(begin + span - 1, months - 1)
+        shares = rng.dirichlet(np.full(span, 6.0))[first - begin : last - begin + 1]
+        wanted = claims * float(shares.sum()) * (span + months - 1) / months
         quota = np.zeros(months, dtype=np.int64)
-        span = last - first + 1
-        shares = rng.dirichlet(np.full(span, 6.0))
-        quota[first : last + 1] = rng.multinomial(claims, shares)
+        quota[first : last + 1] = rng.multinomial(max(1, round(wanted)), shares / shares.sum())
         return quota
 
     # -- what a scheme defines -----------------------------------------------------------------
@@ -183,28 +191,36 @@ class Scheme:
         role : str
         """
         p = self.city.people
-        last = self.city.months[-1]
-        ok = (p.age(np.arange(p.n), self.city.months[0].first) >= min_age) & (
-            p.death > last.first + last.days
-        )
-        if certificate == "any":
-            ok &= p.certificates.any(axis=1)
-        elif certificate:
-            ok &= p.certificates[:, self.city.catalogue.certificates.index(certificate)]
-        pool = np.flatnonzero(ok)
-        if not len(pool):
-            pool = np.flatnonzero(p.age(np.arange(p.n), self.city.months[0].first) >= min_age)
+        pool = self._pool(certificate, min_age)
         count = min(count, len(pool))
         seat = int(rng.choice(pool))
-        close = np.flatnonzero(ok & (p.block == p.block[seat]))
-        near = min(round(count * neighbours), len(close))
-        chosen = rng.choice(close, near, replace=False) if near else np.zeros(0, dtype=np.int64)
-        rest = np.setdiff1d(pool, chosen)
-        more = rng.choice(rest, min(count - near, len(rest)), replace=False)
-        out = np.concatenate([chosen, more]).astype(np.int64)
+        near = round(count * neighbours)
+        chosen = np.zeros(0, dtype=np.int64)
+        if near:
+            close = pool[p.block[pool] == p.block[seat]]
+            chosen = rng.choice(close, min(near, len(close)), replace=False)
+        many = 4 * count + 16
+        more = rng.permutation(pool) if many > len(pool) else rng.choice(pool, many)
+        out = np.concatenate([chosen, more])
+        _, first = np.unique(out, return_index=True)
+        out = out[np.sort(first)][:count].astype(np.int64)
         group.facts[role] = out
         group.members += [("patient", int(x), role) for x in out]
         return out
+
+    def _pool(self, certificate: str | None, min_age: float) -> np.ndarray:
+        """People who may be recruited: old enough and alive throughout."""
+        key = (certificate, min_age)
+        if key not in self._pools:
+            p, last = self.city.people, self.city.months[-1]
+            old = p.age(np.arange(p.n), self.city.months[0].first) >= min_age
+            ok = old & (p.death > last.first + last.days)
+            if certificate == "any":
+                ok &= p.certificates.any(axis=1)
+            elif certificate:
+                ok &= p.certificates[:, self.city.catalogue.certificates.index(certificate)]
+            self._pools[key] = np.flatnonzero(ok if ok.any() else old)
+        return self._pools[key]
 
     def moments(
         self, month: Month, count: int, rng: np.random.Generator, profile: str = "clinic"

@@ -63,9 +63,9 @@ class DoctorPatientRing(Scheme):
         if not len(rows):
             return o
         items = {g.number: g.facts["items"] for g in self.groups}
-        again = rng.random(len(rows)) < self.lerp(0.9, 0.6)
+        again = rng.random(len(rows)) < self.lerp(0.9, 0.3)
         who = np.concatenate([rows, rows[again]])
         what = np.array([rng.choice(items[int(g)]) for g in v.group[who]])
         return Orders.concat(
-            [o, self.extra(v, who, what, rng.integers(1, round(self.lerp(5, 3)) + 1, len(who)), rng)]
+            [o, self.extra(v, who, what, rng.integers(1, round(self.lerp(5, 2)) + 1, len(who)), rng)]
         )

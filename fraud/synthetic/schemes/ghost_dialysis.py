@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from fraud.synthetic.calendar import DAY, HOUR, Month
+from fraud.synthetic.calendar import DAY, HOUR, Month, weekday
 from fraud.synthetic.schemes.base import Group, Scheme
 from fraud.synthetic.visits import VISIT_TYPE, Visits
 
@@ -26,14 +26,15 @@ class GhostDialysis(Scheme):
         f, c = group.facts, self.city.catalogue
         patient = rng.choice(f["member"], count)
         day = month.first + rng.integers(0, month.days, count)
-        busy = (
-            {(int(p), int(d)) for p, d in zip(honest.patient, honest.start // DAY, strict=True)}
-            if self.camouflage > 0.2
-            else set()
-        )
+        busy: set[tuple[int, int]] = set()
+        if self.camouflage > 0.2:
+            own = np.isin(honest.patient, f["member"])
+            busy = set(zip(honest.patient[own].tolist(), (honest.start[own] // DAY).tolist(), strict=True))
         for _ in range(4):
             clash = np.array([(int(p), int(d)) in busy for p, d in zip(patient, day, strict=True)])
             day = np.where(clash, month.first + rng.integers(0, month.days, count), day)
+        sunday = (weekday(day) == 6) & (rng.random(count) < self.camouflage)  # centres rest on Sundays
+        day = np.where(sunday, day + rng.integers(1, 6, count), day)
         opens = rng.choice([7.3, 12.6, 17.4], count)
         start = (day * DAY + opens * HOUR + rng.uniform(0, 0.6 * HOUR, count)).astype(np.int64)
         return Visits.make(

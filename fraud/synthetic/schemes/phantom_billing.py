@@ -66,6 +66,6 @@ class PhantomBilling(Scheme):
         menu = self.city.catalogue.items_of(
             "tuina", "eacup", "fumig", "pt", "patch", "moxa", "elec", "wax", "acup"
         )
-        who = np.repeat(rows, round(self.lerp(5, 3)))
+        who = np.repeat(rows, round(self.lerp(5, 2)))
         once = np.unique(who * 1_000_000 + rng.choice(menu, len(who)))
         return Orders.concat([o, self.extra(v, once // 1_000_000, once % 1_000_000, 1, rng)])

@@ -44,7 +44,9 @@ class Upcoding(Scheme):
         for role in ("doctor", "second doctor"):
             self.doctor(group, place, rng, ("cardiology", "respiratory", "neurology", "general"), role=role)
 
-    def emit(self, group: Group, count: int, month: Month, honest: Visits, rng: np.random.Generator) -> None:
+    def emit(
+        self, group: Group, count: int, month: Month, honest: Visits, rng: np.random.Generator
+    ) -> Visits | None:
         """Recode honest stays of the doctors (then of their colleagues) to the graver diagnosis."""
         f, c = group.facts, self.city.catalogue
         graver = np.full(len(c.dx_code), -1)
