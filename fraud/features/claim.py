@@ -16,7 +16,7 @@ from fraud.features import (
     claim_timing,
     companions,
 )
-from fraud.features.measures import left, ratio
+from fraud.features.measures import join_all, left, ratio
 from fraud.features.scope import Scope
 
 THEMES = (
@@ -51,7 +51,5 @@ def build(scope: Scope) -> ir.Table:
             lower=0.0
         ),
     )
-    for theme in THEMES:
-        for part in theme.build(scope):
-            table = left(table, part, "claim_id")
-    return scope.keep("claim", table)
+    parts = [part for theme in THEMES for part in theme.build(scope)]
+    return scope.keep("claim", join_all(table, parts, "claim_id"))

@@ -18,6 +18,7 @@ from fraud.features.measures import (
     exact_sum,
     flag,
     integer,
+    join_all,
     left,
     ratio,
     share,
@@ -107,16 +108,18 @@ def volumes(scope: Scope, key: str) -> ir.Table:
     )
 
 
-def window_rows(scope: Scope, key: str) -> ir.Table:
-    """Claims with details, once per scored month whose window holds them."""
+def window_rows(scope: Scope, key: str, *columns: str) -> ir.Table:
+    """Claims with details (of `columns`, or all), once per scored month whose window holds them."""
     rows = scope["details"]
+    if columns:
+        rows = rows.select(*dict.fromkeys((key, "month", *columns)))
     calendar = scope.window_calendar("mix", scope.months, scope.mix)
     return rows.filter(rows[key].notnull()).inner_join(calendar, "month")
 
 
 def mixes(scope: Scope, key: str, wanted: set[str]) -> ir.Table:
     """Aggregates over the claims of the window, of the measures in `wanted`."""
-    rows = window_rows(scope, key)
+    rows = window_rows(scope, key, *_used(scope["details"], wanted))
     rows = rows.mutate(month_end=_month_end(rows.scored_month))
     chosen = {k: f(rows) for k, f in AGGREGATES.items() if k in wanted}
     chosen |= {
@@ -125,6 +128,34 @@ def mixes(scope: Scope, key: str, wanted: set[str]) -> ir.Table:
         "mix_stays": exact_sum(rows.is_stay),
     }
     return rows.group_by([key, "scored_month"]).agg(**chosen)
+
+
+class _Recorder:
+    """Stands for a table and notes which columns an aggregate asks for."""
+
+    def __init__(self, table: ir.Table) -> None:
+        self.table = table.mutate(month_end=ibis.null("int64"))
+        self.asked: dict[str, None] = {}
+
+    def __getattr__(self, name: str) -> ir.Value:
+        return self[name]
+
+    def __getitem__(self, name: str) -> ir.Value:
+        self.asked[name] = None
+        return self.table[name]
+
+    def count(self) -> ir.Value:
+        return self.table.count()
+
+
+def _used(table: ir.Table, wanted: set[str]) -> list[str]:
+    """Columns that the aggregates in `wanted` read: narrow expressions compile quickly."""
+    recorder = _Recorder(table)
+    for name, aggregate in AGGREGATES.items():
+        if name in wanted:
+            aggregate(recorder)  # type: ignore[arg-type]
+    asked = [*recorder.asked, "total", "is_stay"]
+    return [c for c in dict.fromkeys(asked) if c in table.columns]
 
 
 def _month_end(month: ir.IntegerValue) -> ir.IntegerValue:
@@ -141,7 +172,7 @@ CONCENTRATIONS = {"patient": "patient_id", "diagnosis": "diagnosis", "doctor": "
 def concentrations(scope: Scope, key: str) -> list[ir.Table]:
     """How an entity's claims spread over patients, diagnoses, doctors, institutions and days."""
     parts = []
-    rows = window_rows(scope, key)
+    rows = window_rows(scope, key, *CONCENTRATIONS.values(), "day")
     for name, column in CONCENTRATIONS.items():
         if column == key:
             continue
@@ -192,12 +223,11 @@ def assemble(
     wanted = {name.removeprefix(f"{entity}_") for name in catalog.of_entity(entity)}
     parts = [volumes(scope, key), mixes(scope, key, wanted | set(scores)), *concentrations(scope, key)]
     parts += [make(scope) for make in extra]
-    table = active(scope, key)
-    for i, part in enumerate(parts):
-        table = left(table, scope.keep(f"{entity}_part{i}", part), [key, "scored_month"])
+    kept = [scope.keep(f"{entity}_part{i}", part) for i, part in enumerate(parts)]
+    table = join_all(active(scope, key), kept, [key, "scored_month"])
     table = scope.keep(f"{entity}_joined", left(table, attributes, key))
     table = table.mutate(**{n: f(table) for n, f in DERIVED.items() if n in wanted})
-    table = peer_scores(table, levels, dict(scores))
+    table = join_all(table, [peer_scores(table, key, levels, dict(scores))], [key, "scored_month"])
     measures = [m for m in table.columns if m in wanted]
     return scope.keep(
         entity,

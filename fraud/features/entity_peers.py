@@ -8,14 +8,16 @@ from fraud.features.scope import SMALL
 
 
 def peer_scores(
-    table: ir.Table, levels: tuple[tuple[str, ...], ...], names: dict[str, bool]
+    table: ir.Table, key: str, levels: tuple[tuple[str, ...], ...], names: dict[str, bool]
 ) -> ir.Table:
     """Robust deviation of measures from the entity's peers of the same scored month.
 
     Parameters
     ----------
     table : Table
-        Entity rows with the measures and the columns of `levels`.
+        Entity rows with `key`, scored_month, the measures and the columns of `levels`.
+    key : str
+        Column of the entity's id.
     levels : tuple of tuples of str
         Peer groups from narrow to wide; the narrowest with at least `SMALL` rows is used, and all
         rows of the month where none is.
@@ -25,10 +27,12 @@ def peer_scores(
     Returns
     -------
     Table
-        `table` with ``<measure>_z`` columns, ``peer_group`` and ``peer_n``.
+        key, scored_month, ``peer_group``, ``peer_n`` and a ``<measure>_z`` column per measure.
     """
     month = ["scored_month"]
     levels = (*levels, ())
+    needed = dict.fromkeys(c for level in levels for c in level)
+    table = table.select(key, "scored_month", *needed, *[n for n in names if n not in needed])
     for i, columns in enumerate(levels):
         text = ibis.literal("all")
         for j, column in enumerate(columns):
@@ -48,14 +52,16 @@ def peer_scores(
     stats = [_level_stats(table, i, names) for i in range(len(levels))]
     table = left(table, ibis.union(*stats) if len(stats) > 1 else stats[0], [*month, "level", "peer_group"])
     floor = {True: 0.1, False: 0.01}
-    result = table.mutate(
+    return table.select(
+        key,
+        "scored_month",
+        "peer_group",
+        "peer_n",
         **{
             f"{n}_z": robust_z(table[f"of_{n}"], table[f"mid_{n}"], table[f"mad_{n}"], floor[g])
             for n, g in names.items()
-        }
+        },
     )
-    extra = [c for c in result.columns if c.startswith(("group", "size", "of_", "mid_", "mad_"))]
-    return result.drop("level", *extra)
 
 
 def _level_stats(table: ir.Table, level: int, names: dict[str, bool]) -> ir.Table:

@@ -198,12 +198,22 @@ def entropy(counts: ir.Table, key: Sequence[str], weight: str, name: str) -> ir.
     )
 
 
-def left(table: ir.Table, part: ir.Table, keys: str | Sequence[str]) -> ir.Table:
-    """Left join that keeps the keys once and refuses other shared columns."""
+def join_all(table: ir.Table, parts: Sequence[ir.Table], keys: str | Sequence[str]) -> ir.Table:
+    """Left join several parts at once, keeping the keys once; no other column may be shared."""
     keys = [keys] if isinstance(keys, str) else list(keys)
-    clash = (set(table.columns) & set(part.columns)) - set(keys)
-    if clash:
-        raise ValueError(f"columns on both sides of a join: {sorted(clash)}")
-    renamed = part.rename({f"right_{k}": k for k in keys})
-    joined = table.left_join(renamed, [table[k] == renamed[f"right_{k}"] for k in keys])
-    return joined.drop(*[f"right_{k}" for k in keys])
+    columns = list(table.columns)
+    joined = table
+    for i, part in enumerate(parts):
+        own = [c for c in part.columns if c not in keys]
+        clash = set(columns) & set(own)
+        if clash:
+            raise ValueError(f"columns on both sides of a join: {sorted(clash)}")
+        renamed = part.rename({f"key{i}_{k}": k for k in keys})
+        joined = joined.left_join(renamed, [(k, f"key{i}_{k}") for k in keys])
+        columns += own
+    return joined.select(*columns)
+
+
+def left(table: ir.Table, part: ir.Table, keys: str | Sequence[str]) -> ir.Table:
+    """Left join of one part; see `join_all`."""
+    return join_all(table, [part], keys)
