@@ -70,8 +70,11 @@ class RunFolder:
         self._complete = False
 
     def __enter__(self) -> "RunFolder":
-        self.out.mkdir(parents=True, exist_ok=True)
-        self._lock = _lock(self.out / f".{self.month}.lock", self.month, self.wait)
+        try:
+            self.out.mkdir(parents=True, exist_ok=True)
+            self._lock = _lock(self.out / f".{self.month}.lock", self.month, self.wait)
+        except OSError as error:
+            raise UsageError(f"{self.out}: cannot be written: {error.strerror}.") from None
         try:
             self._recover()
             self.part.mkdir()

@@ -191,6 +191,12 @@ def test_waiting_writer_gets_its_turn(tmp_path):
         pass
 
 
+def test_folder_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UsageError, match="cannot be written"), RunFolder(tmp_path / "file", MONTH):
+        pass
+
+
 def test_exchange_says_when_it_cannot(tmp_path):
     assert not folder_module._exchange(tmp_path / "absent", tmp_path)
 
