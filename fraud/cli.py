@@ -148,7 +148,9 @@ def ingest(
 def check(
     dataset: Annotated[Path, typer.Argument(help="Dataset folder.")],
     month: Annotated[str | None, typer.Option("--month", help="Month about to be scored, YYYY-MM.")] = None,
-    report: Annotated[Path | None, typer.Option("--report", help="Folder for quality.json and .html.")] = None,
+    report: Annotated[
+        Path | None, typer.Option("--report", help="Folder for quality.json and .html.")
+    ] = None,
     config: ConfigOption = None,
 ) -> None:
     """Quality report alone; exit code 3 where the gate fails."""
@@ -219,8 +221,8 @@ def _month(text: str) -> str:
 
 def _show_gate(report: Any, page: Path | None) -> None:
     for check in report.gate:
-        mark = "ok  " if check["passed"] else "FAIL"
-        typer.echo(f"{mark} {check['name']}: {check['message']}")
+        mark = "ok  " if check.passed else "FAIL"
+        typer.echo(f"{mark} {check.name}: {check.value:.4g} (≤ {check.threshold:.4g}) {check.zh} {check.en}")
     if page is not None:
         typer.echo(f"Quality report: {page}")
     if not report.passed:
@@ -262,7 +264,11 @@ def main() -> None:
         if os.environ.get("FRAUD_DEBUG"):
             raise
         full = error.errno == errno.ENOSPC
-        what = "the disk is full; free space and run again, nothing half-written was kept" if full else error.strerror
+        what = (
+            "the disk is full; free space and run again, nothing half-written was kept"
+            if full
+            else error.strerror
+        )
         typer.echo(f"error: {error.filename or 'output'}: {what}.", err=True)
         sys.exit(5)
     except Exception as error:

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import pandas as pd
 import pyarrow.parquet as pq
@@ -50,6 +51,13 @@ def dataset_name(dataset: Path) -> str:
     return str(data.get("name") or data.get("dataset", {}).get("name") or "fraud")
 
 
+def under(progress: Any, stage: str) -> Any:
+    """Progress of a room's many small steps as one stage."""
+    if progress is None:
+        return None
+    return lambda _text, done, total: progress(stage, done, total)
+
+
 def months_with_claims(engine: Engine) -> list[int]:
     """Month numbers that hold at least one claim, ascending."""
     claims = relation("claims")
@@ -68,7 +76,9 @@ def require_month(engine: Engine, dataset: Path, month: int) -> list[int]:
     present = months_with_claims(engine)
     if month not in present:
         span = f"{month_text(present[0])} to {month_text(present[-1])}" if present else "no month at all"
-        raise DataError(f"{dataset}: no claims were settled in {month_text(month)}; the dataset holds {span}.")
+        raise DataError(
+            f"{dataset}: no claims were settled in {month_text(month)}; the dataset holds {span}."
+        )
     return present
 
 
@@ -88,7 +98,9 @@ def labels(engine: Engine, kind: str, known_until: int) -> pd.DataFrame:
     known = audits.filter(audits.subject_kind == kind, audits.decided_at < end)
     columns = known.select("subject_id", "outcome", "scheme", "reason", "decided_at")
     frame = engine.to_arrow(columns, f"labels_{kind}").to_pandas()
-    frame = frame.sort_values(["subject_id", "decided_at", "outcome"]).drop_duplicates("subject_id", keep="last")
+    frame = frame.sort_values(["subject_id", "decided_at", "outcome"]).drop_duplicates(
+        "subject_id", keep="last"
+    )
     return pd.DataFrame(
         {
             "subject_id": frame["subject_id"],
@@ -111,3 +123,10 @@ def read_frame(path: Path, months: Sequence[int] | None = None) -> pd.DataFrame:
 def subject_column(kind: str) -> str:
     """Id column of a subject kind in its feature table."""
     return f"{kind}_id"
+
+
+def audited_before(engine: Engine, month: int) -> bool:
+    """Whether any decision was known before `month` began."""
+    audits = relation("audits")
+    begin = datetime(month // 12, month % 12 + 1, 1)
+    return engine.to_arrow(audits.filter(audits.decided_at < begin).limit(1), "audited").num_rows > 0

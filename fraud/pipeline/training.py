@@ -7,9 +7,10 @@ from typing import Any
 
 from fraud.detectors.scorer import Scorer
 from fraud.engines import Engine
-from fraud.features.build import FeatureTables, build
-from fraud.pipeline.frames import KINDS, dataset_name, labels, months_with_claims, opened, read_frame
 from fraud.errors import DataError
+from fraud.features.build import FeatureTables, build
+from fraud.features.catalog import CATALOG
+from fraud.pipeline.frames import KINDS, dataset_name, labels, months_with_claims, opened, read_frame, under
 from fraud.schema import month_number, month_text
 from fraud.settings import Experiment, Settings
 
@@ -32,9 +33,11 @@ class Trained:
         """What a person reads after training."""
         lines = [f"model {self.name} version {self.version}{' (champion)' if self.champion else ''}"]
         for kind, scorer in self.scorers.items():
-            lines += [f"{kind}: {said}" for said in scorer.summary.get("messages", [])]
+            lines += [f"{kind}: {said}" for said in scorer.summary.get("fallbacks", [])]
         if self.skipped:
-            lines.append(f"{len(self.skipped)} features skipped for want of columns (listed in the model card)")
+            lines.append(
+                f"{len(self.skipped)} features skipped for want of columns (listed in the model card)"
+            )
         return lines
 
 
@@ -94,7 +97,7 @@ def build_training(
         raise DataError(
             f"{dataset}: no claims were settled in the {experiment.train_months} months up to {month_text(last)}."
         )
-    return build(engine, months, KINDS, experiment.window_months, progress), months
+    return build(engine, months, KINDS, experiment.window_months, under(progress, "特征 features")), months
 
 
 def fit_scorers(
@@ -120,7 +123,7 @@ def fit_scorers(
             frame,
             labels(engine, kind, known_until),
             experiment.model_copy(update={"target": kind}),
-            features=tables.columns[kind],
+            directions={n: CATALOG[n].direction for n in tables.columns[kind]},
             threads=settings.engine.threads,
         )
     if progress:

@@ -1,0 +1,141 @@
+"""What a run folder holds, written in one place."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from fraud.engines import Engine, sql_text
+from fraud.report import ReportContent, write_html, write_xlsx
+from fraud.runs import RunFolder, StageClock, history, write_suspicions_csv, write_table
+from fraud.schema import relation
+from fraud.settings import Settings
+
+_SKIPPED_ROOMS = {"rings": "no ring detector in this version: rings and ring_members are empty"}
+
+
+@dataclass(frozen=True)
+class Results:
+    """Everything scored of a month.
+
+    Attributes
+    ----------
+    month : str
+        ``YYYY-MM``.
+    claims, subjects, suspicions : pandas.DataFrame
+        The run folder's tables.
+    frame : pandas.DataFrame
+        Claim features of the month (actors and times of the evidence).
+    skipped : mapping
+        Features and rules that this data cannot decide, and why.
+    """
+
+    month: str
+    claims: pd.DataFrame
+    subjects: pd.DataFrame
+    suspicions: pd.DataFrame
+    frame: pd.DataFrame
+    skipped: Mapping[str, str]
+
+
+def publish(
+    folder: RunFolder,
+    results: Results,
+    quality: Any,
+    facts: Mapping[str, Any],
+    engine: Engine,
+    clock: StageClock,
+    settings: Settings,
+) -> None:
+    """Write every file of the run folder, the manifest last."""
+    part = folder.part
+    write_table(results.claims.sort_values("claim_id"), "claims_scored", part)
+    write_table(results.subjects.sort_values(["subject_kind", "subject_id"]), "subjects_scored", part)
+    write_table(results.suspicions, "suspicions", part)
+    write_table(None, "rings", part)
+    write_table(None, "ring_members", part)
+    write_suspicions_csv(results.suspicions, part)
+    quality.write(part)
+    content = _content(results, quality, facts, engine, folder, settings)
+    write_html(content, part / "report.html")
+    write_xlsx(content, part / "suspicions.xlsx")
+    manifest = {
+        **facts,
+        "sql": sql_text(engine.statements),
+        "skipped": {**_SKIPPED_ROOMS, **results.skipped},
+        "totals": content.totals,
+    }
+    folder.write_manifest(manifest, clock.measured())
+
+
+def _content(
+    results: Results,
+    quality: Any,
+    facts: Mapping[str, Any],
+    engine: Engine,
+    folder: RunFolder,
+    settings: Settings,
+) -> ReportContent:
+    claims = _evidence_columns(results, engine)
+    model = facts["model"]
+    return ReportContent(
+        month=results.month,
+        suspicions=results.suspicions,
+        claims=claims,
+        fund_amount=float(claims["fund_amount"].sum()),
+        capacity=settings.list.capacity,
+        history=history(folder.out, results.month),
+        gate=[_gate_row(c) for c in quality.gate],
+        findings=quality.findings,
+        skipped={**_SKIPPED_ROOMS, **results.skipped},
+        facts={
+            "模型 model": f"{model['name']} {('v' + model['version']) if model['version'] else '—'}",
+            "训练截至 trained until": model["until"],
+            "规则库 rule set": facts["rule_set"],
+            "引擎 engine": facts["engine"],
+            "程序 code": facts["code"]["package"],
+        },
+        notes=facts["notes"],
+    )
+
+
+def _gate_row(check: Any) -> dict[str, Any]:
+    message = f"{check.zh} {check.en}: {check.value:.4g} (≤ {check.threshold:.4g})"
+    return {"name": check.name, "passed": check.passed, "message": message}
+
+
+def _evidence_columns(results: Results, engine: Engine) -> pd.DataFrame:
+    """The month's claims with what a person wants to see beside a score."""
+    claims, institutions, departments = (relation(t) for t in ("claims", "institutions", "departments"))
+    wanted = claims.filter(claims.month == int(results.frame["month"].iloc[0]))
+    wanted = wanted.left_join(institutions, "institution_id").left_join(departments, "department_id")
+    facts = engine.to_arrow(
+        wanted.select(
+            "claim_id",
+            "diagnosis_code",
+            "fund_amount",
+            "started_at",
+            "total_amount",
+            institution_kind="kind",
+            specialty="specialty",
+        ),
+        "evidence",
+    ).to_pandas()
+    facts[["fund_amount", "total_amount"]] = facts[["fund_amount", "total_amount"]] / 100
+    scored = results.claims[["claim_id", "score", "amount_at_risk"]]
+    names = [
+        "claim_id",
+        "patient_id",
+        "doctor_id",
+        "department_id",
+        "institution_id",
+        "visit_type",
+        "settled_at",
+    ]
+    known = results.frame[[n for n in names if n in results.frame]]
+    return (
+        scored.merge(known, on="claim_id")
+        .merge(facts, on="claim_id")
+        .sort_values("claim_id", ignore_index=True)
+    )

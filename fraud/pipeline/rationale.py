@@ -1,0 +1,169 @@
+"""Why a suspicion is on the list: model reasons of its strongest claims, its story, its rule hits."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from fraud.detectors.scorer import Scorer
+from fraud.explain import Reason, explain
+from fraud.features.catalog import CATALOG
+from fraud.rules.records import Rule, load_rules
+
+EXPLAINED_CLAIMS = 5
+"""Strongest evidence claims whose reasons are merged into a suspicion's."""
+_MODEL_REASONS = 5
+_WHO = {
+    "patient": ("该参保人", "This patient"),
+    "doctor": ("该医师", "This doctor"),
+    "department": ("该科室", "This department"),
+    "institution": ("该机构", "This institution"),
+}
+
+
+def rationales(
+    listed: pd.DataFrame,
+    claims: pd.DataFrame,
+    context: pd.DataFrame,
+    frames: Mapping[str, pd.DataFrame],
+    scorers: Mapping[str, Scorer],
+    month: int,
+    from_subjects: bool,
+) -> list[list[Reason]]:
+    """Reasons of every listed suspicion, strongest first.
+
+    Parameters
+    ----------
+    listed : pandas.DataFrame
+        The list, with ``evidence_claim_ids`` and ``claims``.
+    claims : pandas.DataFrame
+        Scored claims of the month with their actors and rule hits.
+    context : pandas.DataFrame
+        Claim features of the scored month and the months before it.
+    frames : mapping
+        Entity features of the month by kind.
+    scorers : mapping
+        Scorer by kind.
+    month : int
+        Scored month number.
+    from_subjects : bool
+        Whether suspicions are subjects scored by their own model, not rolled-up claims.
+    """
+    if from_subjects:
+        model = _of_subjects(listed, frames, scorers)
+    else:
+        model = _of_claims(listed, context, scorers["claim"], month)
+    by_claim = claims.set_index("claim_id")
+    totals = {kind: claims.groupby(f"{kind}_id").size() for kind in _WHO if f"{kind}_id" in claims}
+    return [
+        _assemble(row, own, by_claim, totals)
+        for row, own in zip(listed.to_dict("records"), model, strict=True)
+    ]
+
+
+def _of_subjects(
+    listed: pd.DataFrame, frames: Mapping[str, pd.DataFrame], scorers: Mapping[str, Scorer]
+) -> list[list[Reason]]:
+    found: dict[tuple[str, str], list[Reason]] = {}
+    for kind, rows in listed.groupby("subject_kind"):
+        frame = frames[str(kind)]
+        chosen = frame[frame[f"{kind}_id"].isin(rows["subject_id"])]
+        reasons = explain(scorers[str(kind)], chosen, frame, None, CATALOG)
+        ids = chosen[f"{kind}_id"].tolist()
+        found |= {(str(kind), i): r for i, r in zip(ids, reasons, strict=True)}
+    keys = zip(listed["subject_kind"], listed["subject_id"], strict=True)
+    return [found[k] for k in keys]
+
+
+def _of_claims(listed: pd.DataFrame, context: pd.DataFrame, scorer: Scorer, month: int) -> list[list[Reason]]:
+    strongest = [list(ids[:EXPLAINED_CLAIMS]) for ids in listed["evidence_claim_ids"]]
+    wanted = {i for ids in strongest for i in ids}
+    now = context["month"] == month
+    rows = context[now & context["claim_id"].isin(wanted)]
+    reasons = explain(scorer, rows, context[now], context[~now], CATALOG)
+    by_claim = dict(zip(rows["claim_id"].tolist(), reasons, strict=True))
+    return [_merge([by_claim[i] for i in ids]) for ids in strongest]
+
+
+def _merge(reasons: list[list[Reason]]) -> list[Reason]:
+    """One list of the reasons of several claims.
+
+    A group's contribution is its mean over the claims; it is told by the claim it moved most.
+    """
+    groups: dict[str, list[Reason]] = {}
+    for own in reasons:
+        for reason in own:
+            groups.setdefault(reason["group"], []).append(reason)
+    merged = []
+    for told in groups.values():
+        best = max(told, key=lambda r: r["contribution"])
+        mean = sum(r["contribution"] for r in told) / len(reasons)
+        merged.append({**best, "contribution": round(mean, 6)})
+    return sorted(merged, key=lambda r: (-r["contribution"], r["code"]))
+
+
+def _assemble(
+    row: Mapping[str, Any], model: list[Reason], by_claim: pd.DataFrame, totals: Mapping[str, pd.Series]
+) -> list[Reason]:
+    """Impossibilities first, then the story of a roll-up, the model's reasons and other rule hits."""
+    certain, broad = _rule_reasons(row, by_claim)
+    story = _story(row, totals)
+    return [*certain, *story, *model[:_MODEL_REASONS], *broad]
+
+
+def _story(row: Mapping[str, Any], totals: Mapping[str, pd.Series]) -> list[Reason]:
+    kind = row["subject_kind"]
+    if kind not in _WHO or kind not in totals or row["claims"] < 2:
+        return []
+    zh, en = _WHO[kind]
+    suspicious, every = int(row["claims"]), int(totals[kind].get(row["subject_id"], row["claims"]))
+    money = f"{row['amount_at_risk']:,.2f}"
+    return [
+        _plain_reason(
+            "story",
+            f"{zh}本月{every}笔结算中有{suspicious}笔可疑，涉及基金{money}元。",
+            f"{en} has {suspicious} suspicious claims among {every} this month, {money} of fund money.",
+            value=suspicious,
+            baseline=every,
+        )
+    ]
+
+
+def _rule_reasons(row: Mapping[str, Any], by_claim: pd.DataFrame) -> tuple[list[Reason], list[Reason]]:
+    counts: dict[str, int] = {}
+    for hits in by_claim.loc[list(row["evidence_claim_ids"]), "rule_hits"]:
+        for code in hits:
+            counts[code] = counts.get(code, 0) + 1
+    certain, broad = [], []
+    for rule in load_rules():
+        if rule.code in counts:
+            (certain if rule.impossible else broad).append(_rule_reason(rule, counts[rule.code]))
+    return certain, broad
+
+
+def _rule_reason(rule: Rule, claims: int) -> Reason:
+    times_zh = f"（{claims}笔）" if claims > 1 else ""
+    times_en = f" ({claims} claims)" if claims > 1 else ""
+    return _plain_reason(
+        rule.code,
+        f"规则命中：{rule.name_zh}{times_zh}。{rule.explanation_zh}（{rule.clause}）",
+        f"Rule hit: {rule.name_en}{times_en}. {rule.explanation_en}",
+        value=claims,
+        baseline=None,
+    )
+
+
+def _plain_reason(code: str, zh: str, en: str, value: float, baseline: float | None) -> Reason:
+    """Make a reason that is not a model's: it adds nothing to the score's log-odds."""
+    return {
+        "code": code,
+        "group": "rule" if code != "story" else "story",
+        "sentence_zh": zh,
+        "sentence_en": en,
+        "value": float(value),
+        "baseline": None if baseline is None else float(baseline),
+        "peer_group": None,
+        "peer_n": None,
+        "percentile": None,
+        "contribution": 0.0,
+    }

@@ -1,0 +1,286 @@
+"""Score: dataset and registered model → run folder with a ranked list."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from fraud.detectors.scorer import Scorer
+from fraud.engines import Engine, dataset_tables
+from fraud.errors import DataError, NotTrainedError
+from fraud.features.build import FeatureTables, build
+from fraud.ingest import check
+from fraud.pipeline.frames import (
+    KINDS,
+    audited_before,
+    dataset_name,
+    opened,
+    read_frame,
+    require_month,
+    under,
+)
+from fraud.pipeline.publishing import Results, publish
+from fraud.pipeline.rationale import rationales
+from fraud.pipeline.training import build_training, fit_scorers
+from fraud.rules.batch import evaluate
+from fraud.rules.records import load_rules, rule_set_version
+from fraud.runs import RunFolder, StageClock, code_version, fingerprint, input_facts, previous_list
+from fraud.schema import ENTITIES, month_number, month_text, relation
+from fraud.settings import Experiment, Settings
+from fraud.suspicion import attach_reasons, roll_up
+
+Progress = Any
+
+
+@dataclass(frozen=True)
+class Run:
+    """A published run."""
+
+    month: str
+    folder: Path
+
+    @property
+    def suspicions(self) -> pd.DataFrame:
+        """The ranked list, as published."""
+        return pd.read_parquet(self.folder / "suspicions.parquet")
+
+    @property
+    def listed(self) -> int:
+        """Suspicions on the list."""
+        return len(self.suspicions)
+
+    def top(self, count: int) -> list[dict[str, Any]]:
+        """First `count` suspicions as records."""
+        return self.suspicions.head(count).to_dict("records")
+
+
+@dataclass(frozen=True)
+class Model:
+    """What scores a month: a scorer per kind of subject, and where it came from."""
+
+    name: str
+    version: str
+    until: str
+    experiment: Experiment
+    scorers: Mapping[str, Scorer]
+    notes: list[str] = field(default_factory=list)
+
+
+def score(
+    dataset: Path,
+    month: str,
+    out: Path,
+    settings: Settings,
+    progress: Progress = None,
+    *,
+    model: str = "champion",
+    allow: tuple[str, ...] = (),
+) -> Run:
+    """Score one month and publish its run folder, or publish nothing.
+
+    Parameters
+    ----------
+    dataset : Path
+        Dataset folder.
+    month : str
+        ``YYYY-MM``; claims settled later are not looked at.
+    out : Path
+        Folder that holds the run folders.
+    model : str
+        Alias or version of the registered model.
+    allow : tuple of str
+        Checks of the quality gate that may fail.
+
+    Raises
+    ------
+    DataError
+        The gate failed, or the month holds no claims.
+    NotTrainedError
+        No such model, or its features do not fit the data.
+    """
+    number = month_number(month)
+    clock = StageClock(progress)
+    with opened(dataset, settings, out) as (engine, canonical), RunFolder(out, month) as folder:
+        require_month(engine, dataset, number)
+        with clock.stage("质量 quality"):
+            quality = _gate(canonical, out, month, settings, allow, progress)
+        with clock.stage("模型 model"):
+            chosen = _model(engine, dataset, number, model, settings, progress)
+        facts = _facts(canonical, out, month, settings, chosen, allow)
+        facts["fingerprint"] = fingerprint(facts)
+        if folder.matches(facts["fingerprint"]):
+            return Run(month, folder.final)
+        with clock.stage("特征 features"):
+            first = number - chosen.experiment.context_months + 1
+            months = list(range(first, number + 1))
+            step = under(progress, "特征 features")
+            tables = build(engine, months, KINDS, chosen.experiment.window_months, step)
+        with clock.stage("评分 score"):
+            results = _results(engine, tables, number, chosen, settings, previous_list(out, month), progress)
+        with clock.stage("报告 report"):
+            publish(folder, results, quality, facts, engine, clock, settings)
+    if chosen.version:
+        from fraud import tracking
+
+        tracking.log_scoring(folder.final, chosen.name, chosen.version, settings)
+    return Run(month, folder.final)
+
+
+def _gate(
+    dataset: Path, out: Path, month: str, settings: Settings, allow: tuple[str, ...], progress: Progress
+) -> Any:
+    """Quality report of the dataset; raises where a check fails that was not allowed by name."""
+    quality = check(dataset, settings, progress, month=month_number(month))
+    failed = [c for c in quality.gate if not c.passed]
+    names = {c.name for c in quality.gate}
+    unknown = [a for a in allow if a not in names]
+    if unknown:
+        raise DataError(
+            f"--allow: no such check: {', '.join(unknown)}. The checks are: {', '.join(sorted(names))}."
+        )
+    refused = [c for c in failed if c.name not in allow]
+    if refused:
+        page = out / "refused" / month
+        quality.write(page)
+        raise DataError(
+            [
+                *(
+                    f"{dataset.name}: {c.name}: {c.en}: {c.value:.4g}, allowed {c.threshold:.4g}."
+                    for c in refused
+                ),
+                f"Nothing was published. Read {page / 'quality.html'}; mend the data, or name what to "
+                f"accept: {' '.join('--allow ' + c.name for c in refused)}.",
+            ]
+        )
+    return quality
+
+
+def _model(
+    engine: Engine, dataset: Path, month: int, alias: str, settings: Settings, progress: Progress
+) -> Model:
+    """Load the registered model; without any labels and any model, fit a label-free one."""
+    from fraud import tracking
+
+    name = dataset_name(dataset)
+    try:
+        return Model(**tracking.load_model(name, alias, settings))
+    except NotTrainedError:
+        if alias != "champion" or tracking.registered(name, settings) or audited_before(engine, month):
+            raise
+    experiment = Experiment()
+    tables, months = build_training(engine, dataset, month_text(month), experiment, progress)
+    scorers = fit_scorers(engine, tables, months, experiment, settings, progress)
+    note = "no model and no audits: label-free scorers were fitted on this dataset"
+    return Model(name, "", month_text(month), experiment, scorers, [note])
+
+
+def _facts(
+    dataset: Path, out: Path, month: str, settings: Settings, model: Model, allow: tuple[str, ...]
+) -> dict[str, Any]:
+    """Everything a run depends on; its hash decides whether a month was already done."""
+    previous = previous_list(out, month)
+    notes = list(model.notes)
+    if model.version and model.until >= month:
+        notes.append(
+            f"the model knew decisions up to {model.until}: scores of subjects audited by then are in-sample"
+        )
+    return {
+        "inputs": input_facts(dataset_tables(dataset)),
+        "settings": settings.model_dump(exclude={"engine": {"threads", "spill"}, "tracking": True}),
+        "experiment": model.experiment.model_dump(),
+        "code": code_version(),
+        "model": {"name": model.name, "version": model.version, "until": model.until},
+        "rule_set": rule_set_version(load_rules()),
+        "engine": settings.engine.name,
+        "allowed": sorted(allow),
+        "previous_list": [] if previous is None else sorted(previous["rationale_hash"]),
+        "notes": notes,
+    }
+
+
+def _results(
+    engine: Engine,
+    tables: FeatureTables,
+    month: int,
+    model: Model,
+    settings: Settings,
+    previous: pd.DataFrame | None,
+    progress: Progress,
+) -> Results:
+    """Scores, rule hits, suspicions and their reasons."""
+    context = read_frame(tables.paths["claim"])
+    scored = model.scorers["claim"].score(context)
+    context = context.assign(first_stage=scored["first_stage"])
+    now = context["month"] == month
+    claims, undecided = _score_claims(context[now], scored[now], month)
+    frames = {k: read_frame(tables.paths[k], [month]) for k in ENTITIES if k in model.scorers}
+    subjects = pd.concat([_score_subjects(k, f, model.scorers[k], month) for k, f in frames.items()])
+    target = model.experiment.target
+    chosen = subjects[subjects["subject_kind"] == target]
+    from_subjects = bool(chosen["p_supervised"].notna().any())
+    actors = _with_actors(claims, context[now])
+    listed = roll_up(
+        actors,
+        settings.list,
+        previous,
+        _decisions(engine, month),
+        month_text(month),
+        subjects=chosen if from_subjects else None,
+        impossible=[r.code for r in load_rules() if r.impossible],
+    )
+    reasons = rationales(listed, actors, context, frames, model.scorers, month, from_subjects)
+    listed = attach_reasons(listed, reasons, settings.list.reasons)
+    return Results(month_text(month), claims, subjects, listed, context[now], tables.skipped | undecided)
+
+
+def _score_claims(
+    frame: pd.DataFrame, scored: pd.DataFrame, month: int
+) -> tuple[pd.DataFrame, dict[str, str]]:
+    """``claims_scored`` of the run folder, and the rules that were not decided."""
+    hits, undecided = evaluate(frame, load_rules())
+    amount = frame["amount_at_risk"].fillna(0).round(2)
+    claims = scored[["score", "p_supervised", "anomaly"]].assign(
+        claim_id=frame["claim_id"],
+        month=month_text(month),
+        rule_hits=hits["rule_hits"],
+        ring_id="",
+        amount_at_risk=amount,
+        expected_recovery=(scored["score"] * amount).round(2),
+    )
+    return claims, undecided
+
+
+def _score_subjects(kind: str, frame: pd.DataFrame, scorer: Scorer, month: int) -> pd.DataFrame:
+    """``subjects_scored`` of one kind."""
+    scored = scorer.score(frame)
+    amount = frame["amount_at_risk"].fillna(0).round(2)
+    return scored[["score", "p_supervised", "anomaly"]].assign(
+        subject_kind=kind,
+        subject_id=frame[f"{kind}_id"],
+        month=month_text(month),
+        amount_at_risk=amount,
+        expected_recovery=(scored["score"] * amount).round(2),
+    )
+
+
+def _with_actors(claims: pd.DataFrame, frame: pd.DataFrame) -> pd.DataFrame:
+    names = [
+        "patient_id",
+        "doctor_id",
+        "department_id",
+        "institution_id",
+        "operator_id",
+        "visit_type",
+        "settled_at",
+    ]
+    actors = frame[[n for n in names if n in frame]]
+    return pd.concat([claims, actors], axis=1)
+
+
+def _decisions(engine: Engine, month: int) -> pd.DataFrame:
+    """Decisions known when `month` began being scored, for ``previously_cleared``."""
+    audits = relation("audits")
+    columns = audits.select("subject_kind", "subject_id", "outcome", "decided_at")
+    return engine.to_arrow(columns, "decisions").to_pandas()
