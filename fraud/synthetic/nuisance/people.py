@@ -64,7 +64,7 @@ class HighVolumeDoctor(Nuisance):
         self.circle = {}
         pool = self.holders("hypertension", "diabetes", "coronary", "copd")
         for d in self.doctors.tolist():
-            self.circle[d] = self.some(pool, self.scale(60, 8), rng)
+            self.circle[d] = self.some(pool, min(self.scale(60, 8), 110), rng)
 
     def emit(self, month: Month, rng: np.random.Generator) -> Visits:
         """About one more visit a month for each of the doctor's own patients."""
