@@ -80,7 +80,8 @@ class Engine(ABC):
             if name in found and missing:
                 problems.append(
                     f"{folder}: {name}: {len(missing)} required columns are missing: {', '.join(missing)}. "
-                    f"The table has: {', '.join(sorted(columns))}. Map them under [{name}.columns] in a profile."
+                    f"The table has: {', '.join(sorted(columns))}. "
+                    f"Map them under [{name}.columns] in a profile."
                 )
             self.present[name] = columns & {c.name for c in table}
         if problems:
@@ -187,7 +188,8 @@ class DuckEngine(Engine):
         except (duckdb.OutOfMemoryException, duckdb.IOException) as error:
             raise EngineError(
                 f"engine duckdb, stage {name or 'query'}: {str(error).splitlines()[0]}. "
-                f"Free disk under {self.work} or raise [engine] memory_limit (now {self.settings.memory_limit})."
+                "Free disk for spilled data, or raise [engine] memory_limit "
+                f"(now {self.settings.memory_limit})."
             ) from error
 
     def close(self) -> None:  # noqa: D102
@@ -265,7 +267,8 @@ def _spark_session(settings: EngineSettings, work: Path) -> Any:
     try:
         from pyspark.sql import SparkSession
     except ImportError:
-        raise EngineError("engine spark: pyspark is not installed. Install the extra: fraud[spark].") from None
+        message = "engine spark: pyspark is not installed. Install the extra: fraud[spark]."
+        raise EngineError(message) from None
     _ = ibis.pyspark
     session = (
         SparkSession.builder.master(settings.master)

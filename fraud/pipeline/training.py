@@ -95,7 +95,8 @@ def build_training(
     months = [m for m in months_with_claims(engine) if last - experiment.train_months < m <= last]
     if not months:
         raise DataError(
-            f"{dataset}: no claims were settled in the {experiment.train_months} months up to {month_text(last)}."
+            f"{dataset}: no claims were settled in the {experiment.train_months} months "
+            f"up to {month_text(last)}."
         )
     return build(engine, months, KINDS, experiment.window_months, under(progress, "特征 features")), months
 
