@@ -328,12 +328,16 @@ class PartBuilder:
     def _mapped(self, rule: ColumnRule, raw: str) -> str:
         codes = [(k, v) for k, v in rule.values.items() if k != OTHERWISE]
         other = self.store.value(rule.values[OTHERWISE]) if OTHERWISE in rule.values else raw
-        return f"nullif(coalesce({self.store.mapping(codes)}[{raw}], CASE WHEN {raw} IS NOT NULL THEN {other} END), '')"
+        known = f"{self.store.mapping(codes)}[{raw}]"
+        return f"nullif(coalesce({known}, CASE WHEN {raw} IS NOT NULL THEN {other} END), '')"
 
     def _domain(self, column: Column, rule: ColumnRule, raw: str) -> tuple[str, str, str]:
         """Value of a column with a fixed domain; codes nobody mapped become 'other', or NULL."""
         allowed = self.store.value(list(column.domain))
-        own = f"CASE WHEN list_contains({allowed}, {raw}) THEN {raw} WHEN list_contains({allowed}, lower({raw})) THEN lower({raw}) END"
+        own = (
+            f"CASE WHEN list_contains({allowed}, {raw}) THEN {raw} "
+            f"WHEN list_contains({allowed}, lower({raw})) THEN lower({raw}) END"
+        )
         known = own
         codes = [(k, v) for k, v in rule.values.items() if k != OTHERWISE]
         if codes:

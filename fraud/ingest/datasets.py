@@ -10,9 +10,9 @@ import pyarrow.parquet as pq
 
 from fraud.engines import dataset_tables, part_files
 from fraud.errors import DataError, UsageError
-from fraud.ingest.measure import measure
 from fraud.ingest.profile import load_profile
 from fraud.ingest.quality import QualityReport
+from fraud.ingest.reporting import measure
 from fraud.ingest.run import Progress, described, ingest
 from fraud.ingest.store import Store, storage_errors
 from fraud.ingest.tables import TableRecord
@@ -62,10 +62,17 @@ def _check(store: Store, folder: Path, settings: Settings, month: int | None) ->
         )
     before = _previous(folder)
     records = {
-        name: TableRecord(name, tuple(columns[name]), rows=item["rows"], left_out=item["left_out"], quarantined=item["quarantined"], issues=item["issues"])
+        name: TableRecord(
+            name,
+            tuple(columns[name]),
+            rows=item["rows"],
+            left_out=item["left_out"],
+            quarantined=item["quarantined"],
+            issues=item["issues"],
+        )
         for name, item in before.get("ingest", {}).items()
         if name in columns
-    }  # fmt: skip
+    }
     profile = before.get("dataset", {}).get("profile", "")
     report = measure(store, columns, settings.gate, records, _line_totals(profile), month)
     said = described(folder)

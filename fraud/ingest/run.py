@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any
 from fraud.errors import DataError, UsageError
 from fraud.ingest.columns import Loaded, PartBuilder, Statement, load_view
 from fraud.ingest.files import Piece, database, find_pieces, find_tables, is_url
-from fraud.ingest.measure import finding, horizon, measure, month_counts
+from fraud.ingest.measure import finding
+from fraud.ingest.months import horizon, month_counts
 from fraud.ingest.profile import Part, Profile, load_profile
 from fraud.ingest.quality import QualityReport
 from fraud.ingest.readers import Read, read_piece
+from fraud.ingest.reporting import measure
 from fraud.ingest.store import Store, storage_errors
 from fraud.ingest.tables import TableBuilder, TableRecord
 from fraud.privacy import pseudonym_key

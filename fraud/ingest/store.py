@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 _MACROS = (
     # plain trim with the characters named is three times as fast as a regular expression
     r"""CREATE MACRO fraud_trim(t) AS
-        trim(t, ' ' || chr(9) || chr(10) || chr(11) || chr(12) || chr(13) || chr(160) || chr(12288) || chr(65279))""",
+        trim(t, ' ' || chr(9) || chr(10) || chr(11) || chr(12) || chr(13) || chr(160) || chr(12288)
+                || chr(65279))""",
     r"""CREATE MACRO fraud_null(t) AS
         CASE WHEN t IN ('', 'NULL', 'null', 'None', 'NaN', 'nan', 'NAN', 'NaT', '<NA>', '\N', 'N/A', '#N/A')
              THEN NULL ELSE t END""",
@@ -103,7 +104,7 @@ class Store:
             self.connection.execute(macro)
 
     def value(self, value: Any) -> str:
-        """Return SQL that stands for a value: a session variable, so that no value is ever part of a statement."""
+        """Return SQL that stands for a value: a session variable, never part of a statement."""
         name = f"v{self._variables}"
         self._variables += 1
         self.connection.execute(f"SET VARIABLE {name} = ?", [value])
@@ -182,6 +183,6 @@ def storage_errors(where: Path, memory_limit: str) -> Iterator[None]:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EACCES):
             raise
         raise EngineError(
-            f"ingest into {where}: {error.strerror}. Nothing was written. Free disk there (ingest needs about "
-            "three times the size of the source) or choose another folder."
+            f"ingest into {where}: {error.strerror}. Nothing was written. Free disk there (ingest needs "
+            "about three times the size of the source) or choose another folder."
         ) from error

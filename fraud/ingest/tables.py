@@ -15,6 +15,7 @@ from fraud.schema import ARROW, Table
 
 ROW_GROUP = 131_072
 EARLIEST = "1990-01-01"
+FATES = ("out", "quarantined", "duplicate", "left_out")
 _PART_STRIDE = 10**12  # row ids of different parts never meet
 
 
@@ -109,8 +110,8 @@ class TableBuilder:
         key = ", ".join(quoted(c) for c in self.table.key)
         rest = ", ".join(f"{quoted(c)} NULLS LAST" for c in statement.columns)
         groups = (
-            f"SELECT min(_file) AS _file, min(_row) AS _row, 0 AS _drop, bit_or(_issues) AS _issues, {columns}, "
-            f"count(*) AS _n FROM ({statement.sql}) WHERE _drop = 0 GROUP BY {columns}"
+            f"SELECT min(_file) AS _file, min(_row) AS _row, 0 AS _drop, bit_or(_issues) AS _issues, "
+            f"{columns}, count(*) AS _n FROM ({statement.sql}) WHERE _drop = 0 GROUP BY {columns}"
         )
         return (
             f"SELECT _file, _row, _drop, _issues, {columns} FROM ({groups}) "
@@ -146,7 +147,8 @@ class TableBuilder:
         fate = f"CASE {' '.join(cases)} ELSE 'out|' END"
         self.store.view(
             f"judged_{self.table.name}",
-            f"SELECT * EXCLUDE (_judged), split_part(_judged, '|', 1) AS _fate, split_part(_judged, '|', 2) AS _why "
+            "SELECT * EXCLUDE (_judged), split_part(_judged, '|', 1) AS _fate, "
+            "split_part(_judged, '|', 2) AS _why "
             f"FROM (SELECT t.*, {fate} AS _judged FROM ({usable}) t {repeats})",
         )
 
@@ -186,15 +188,17 @@ class TableBuilder:
         return " OR ".join(tests) or "false"
 
     def _find_repeats(self, usable: str) -> bool:
-        """Table of the rows that repeat a key: identical ones but the first, and all that contradict each other."""
+        """Make the table ``repeats``: identical rows with one key but the first, and all that differ.
+
+        Returns False where no key repeats.
+        """
         key = ", ".join(quoted(c) for c in self.key)
         same = " AND ".join(f"t.{quoted(c)} IS NOT DISTINCT FROM k.{quoted(c)}" for c in self.key)
         whole = ", ".join(quoted(c) for c in self.columns)
         good = f"SELECT * FROM ({usable}) WHERE _drop = 0 AND _bad = ''"
         run = self.store.connection.execute
-        run(
-            f"CREATE OR REPLACE TEMP TABLE repeated AS SELECT {key} FROM ({good}) GROUP BY {key} HAVING count(*) > 1"
-        )
+        keys = f"SELECT {key} FROM ({good}) GROUP BY {key} HAVING count(*) > 1"
+        run(f"CREATE OR REPLACE TEMP TABLE repeated AS {keys}")
         if not self.store.rows("SELECT count(*) FROM repeated")[0][0]:
             return False
         conflict = f"quarantined|the key {', '.join(self.key)} repeats with other values"
@@ -211,12 +215,14 @@ class TableBuilder:
 
     # ---- writing
     def count(self) -> TableRecord:
-        """Fill the record: rows and amounts by fate, reasons, and unreadable values."""
+        """Fill the record: rows and amounts by fate, reasons, and unreadable values.
+
+        What came in is counted from the source, not added up from the fates: the gate compares them.
+        """
         record, name = self.record, self.table.name
         sums = "".join(f", CAST(coalesce(sum({quoted(c)}), 0) * 100 AS BIGINT)" for c in self.amounts)
-        fates = ("out", "quarantined", "duplicate", "left_out")
-        record.rows = dict.fromkeys(fates, 0)
-        record.amounts = {c: dict.fromkeys(fates, 0) for c in self.amounts}
+        record.rows = dict.fromkeys(("in", *FATES), 0)
+        record.amounts = {c: dict.fromkeys(("in", *FATES), 0) for c in self.amounts}
         for fate, why, rows, *amounts in self.store.rows(
             f"SELECT _fate, _why, count(*){sums} FROM judged_{name} WHERE _why <> '{EMPTY_CELL}' "
             "GROUP BY ALL ORDER BY ALL"
@@ -228,14 +234,29 @@ class TableBuilder:
                 reasons = record.quarantined if fate == "quarantined" else record.left_out
                 for reason in why.split("; "):
                     reasons[reason] = reasons.get(reason, 0) + rows
+        self._count_in(sums)
         self._count_issues()
         for read in self._reads().values():
             for item in read.broken:
                 record.quarantined[item.reason] = record.quarantined.get(item.reason, 0) + 1
                 record.rows["quarantined"] += 1
-        record.rows = {"in": sum(record.rows.values())} | record.rows
-        record.amounts = {c: {"in": sum(v.values())} | v for c, v in record.amounts.items()}
+                record.rows["in"] += 1
         return record
+
+    def _count_in(self, sums: str) -> None:
+        """Count what the sources hold for this table: all rows, or the filled cells of unpivoted columns."""
+        for number, (part, statement, loaded) in enumerate(self.parts):
+            where = f"_part = {number}"
+            if part.unpivot:
+                where += f" AND _drop <> {statement.drops.index(EMPTY_CELL) + 1}"
+            rows, *totals = self.store.rows(
+                f"SELECT count(*){sums} FROM typed_{self.table.name} WHERE {where}"
+            )[0]
+            if not part.unpivot and not part.one_per_key:
+                rows = self.store.rows(f"SELECT count(*) FROM {loaded.view}")[0][0]
+            self.record.rows["in"] += rows
+            for column, amount in zip(self.amounts, totals, strict=True):
+                self.record.amounts[column]["in"] += amount
 
     def _count_issues(self) -> None:
         for number, (_, statement, _) in enumerate(self.parts):
@@ -283,7 +304,7 @@ class TableBuilder:
         return {r.number: r for part, _, loaded in self.parts if not part.one_per_key for r in loaded.reads}
 
     def _places(self, files: list[int], rows: list[int]) -> tuple[list[str], list[int]]:
-        """File name and row number, as a person counts, of rows by file number and place among the read rows."""
+        """File names and row numbers, as a person counts, of rows by file and place among its good rows."""
         reads = {r.number: r for _, _, loaded in self.parts for r in loaded.reads}
         numbers = [reads[f].row_number(r) for f, r in zip(files, rows, strict=True)]
         return [reads[f].piece.label for f in files], numbers

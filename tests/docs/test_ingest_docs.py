@@ -50,7 +50,9 @@ def test_the_whole_profile_does_what_the_page_says(hospital, tmp_path):
     assert report.ingest["claims"]["issues"] == {"visit_type": {"unknown": 1}}
     assert report.ingest["lines"]["issues"] == {"category": {"unknown": 1}}
     quarantine = pq.read_table(tmp_path / "out" / "quarantine" / "claims.parquet").to_pylist()
-    assert [(q["file"], q["row"], q["reason"]) for q in quarantine] == [("visits.csv", 5, "patient_id is empty")]
+    assert [(q["file"], q["row"], q["reason"]) for q in quarantine] == [
+        ("visits.csv", 5, "patient_id is empty")
+    ]
     assert report.tables["claims"]["total_differs_from_lines"] == 0
 
 

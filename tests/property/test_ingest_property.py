@@ -121,7 +121,10 @@ def test_a_broken_record_never_takes_another_with_it(tmp_path_factory, rows, bro
     assert found[0].row == min(broken, len(rows)) + 2
 
 
-@given(st.text(st.characters(min_codepoint=0x4E00, max_codepoint=0x9FA5), min_size=8, max_size=40), st.sampled_from(["utf-8", "gb18030"]))
+@given(
+    st.text(st.characters(min_codepoint=0x4E00, max_codepoint=0x9FA5), min_size=8, max_size=40),
+    st.sampled_from(["utf-8", "gb18030"]),
+)
 @settings(max_examples=60, deadline=None)
 def test_chinese_encodings_are_told_apart(tmp_path_factory, text, encoding):
     path = tmp_path_factory.mktemp("encoding") / "a.csv"

@@ -40,8 +40,12 @@ def quarantined(tmp_path, table="claims"):
 
 
 def test_missing_columns_are_all_named(tmp_path):
-    source = folder(tmp_path, "claim_id,patient_id,institution_id,visit_type,SVC_DT,fund_amount\n1,2,3,4,5,6\n")
-    (source / "lines.csv").write_text("line_id,claim_id,item_code,category,quantity,unit_price,SUM\n1,2,3,drug,1,1,1\n")
+    source = folder(
+        tmp_path, "claim_id,patient_id,institution_id,visit_type,SVC_DT,fund_amount\n1,2,3,4,5,6\n"
+    )
+    (source / "lines.csv").write_text(
+        "line_id,claim_id,item_code,category,quantity,unit_price,SUM\n1,2,3,drug,1,1,1\n"
+    )
     with pytest.raises(DataError) as error:
         run(source, tmp_path)
     assert error.value.problems == (
@@ -156,7 +160,9 @@ def test_one_broken_row_in_many_costs_one_row(tmp_path, kind):
     assert report.control_totals["claims"]["rows"] == {
         "in": 300_000, "out": 299_999, "quarantined": 1, "duplicate": 0, "left_out": 0,
     }  # fmt: skip
-    assert [(q["file"], q["row"], q["reason"]) for q in quarantined(tmp_path)] == [("claims.csv", 200_002, reason)]
+    assert [(q["file"], q["row"], q["reason"]) for q in quarantined(tmp_path)] == [
+        ("claims.csv", 200_002, reason)
+    ]
 
 
 def test_row_numbers_after_a_broken_row(tmp_path):
@@ -179,21 +185,35 @@ def test_identical_rows_are_kept_once_and_conflicting_ones_quarantined(tmp_path)
 
 
 def test_a_claim_in_the_future_and_one_before_1990(tmp_path):
-    text = HEADER + "".join(row(i) for i in range(20)) + row("f", day="2206-03-05") + row("o", day="1900-01-01")
+    text = (
+        HEADER + "".join(row(i) for i in range(20)) + row("f", day="2206-03-05") + row("o", day="1900-01-01")
+    )
     report = run(folder(tmp_path, text), tmp_path)
     assert len(claims(tmp_path)) == 20
-    assert {q["reason"] for q in quarantined(tmp_path)} == {"started_at is in the future", "started_at is before 1990"}
+    assert {q["reason"] for q in quarantined(tmp_path)} == {
+        "started_at is in the future",
+        "started_at is before 1990",
+    }
     assert "future" in [c.name for c in report.gate if not c.passed]
 
 
 def test_as_of_states_the_end_of_the_data(tmp_path):
     settings = SETTINGS.model_copy(update={"gate": GateSettings(as_of="2026-03-10")})
-    run(folder(tmp_path, HEADER + row(1, day="2026-03-10") + row(2, day="2026-03-11")), tmp_path, settings=settings)
+    run(
+        folder(tmp_path, HEADER + row(1, day="2026-03-10") + row(2, day="2026-03-11")),
+        tmp_path,
+        settings=settings,
+    )
     assert [c["claim_id"] for c in claims(tmp_path)] == ["1"]
 
 
 def test_a_claim_without_a_patient_is_quarantined(tmp_path):
-    run(folder(tmp_path, HEADER + row(1) + row(2, patient="") + row(3, patient="NULL") + row(4, patient="0000")), tmp_path)
+    run(
+        folder(
+            tmp_path, HEADER + row(1) + row(2, patient="") + row(3, patient="NULL") + row(4, patient="0000")
+        ),
+        tmp_path,
+    )
     assert [(q["row"], q["reason"]) for q in quarantined(tmp_path)] == [
         (3, "patient_id is empty"), (4, "patient_id is empty"), (5, "patient_id is not readable"),
     ]  # fmt: skip

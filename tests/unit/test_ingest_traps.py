@@ -53,13 +53,20 @@ DIAG = "setl_id,mdtrt_id,diag_srt_no,diag_code,diag_name,inout_diag_type,vali_fl
 def nhsa(tmp_path):
     source = tmp_path / "source"
     source.mkdir()
-    for name, text in (("setl_d", SETL), ("mdtrt_d", MDTRT), ("fee_list_d", FEES), ("SETL_LIST_DIAG_D", DIAG)):
+    for name, text in (
+        ("setl_d", SETL),
+        ("mdtrt_d", MDTRT),
+        ("fee_list_d", FEES),
+        ("SETL_LIST_DIAG_D", DIAG),
+    ):
         (source / f"{name}.csv").write_bytes(text.encode("gb18030"))
     return source
 
 
 def tables(folder):
-    return {p.stem: {r[next(iter(r))]: r for r in pq.read_table(p).to_pylist()} for p in folder.glob("*.parquet")}
+    return {
+        p.stem: {r[next(iter(r))]: r for r in pq.read_table(p).to_pylist()} for p in folder.glob("*.parquet")
+    }
 
 
 def test_national_tables(nhsa, tmp_path):
@@ -104,7 +111,9 @@ def test_national_lines_follow_their_claims(nhsa, tmp_path):
     assert found["lines"]["2"]["eligible_amount"] == Decimal("30.00")
     assert [found["lines"][k]["category"] for k in ("1", "2", "3", "8")] == ["drug", "lab", "other", "drug"]
     assert report.tables["claims"]["total_differs_from_lines"] == 0
-    assert sum(c["total_amount"] for c in found["claims"].values()) == Decimal("130.00")  # not multiplied by lines
+    assert sum(c["total_amount"] for c in found["claims"].values()) == Decimal(
+        "130.00"
+    )  # not multiplied by lines
     assert found["diagnoses"]["S1"]["name"] == "高血压"
     assert found["patients"]["00012"]["sex"] == "M"
     assert found["patients"]["00012"]["insurance_type"] == "employee"
@@ -115,7 +124,9 @@ def test_national_lines_follow_their_claims(nhsa, tmp_path):
 
 def test_dictionaries_are_extended_without_code(nhsa, tmp_path):
     mine = tmp_path / "mine.toml"
-    mine.write_text('extends = "nhsa"\n[claims.values.visit_type]\n99 = "chronic"\n[patients.values.sex]\n7 = "F"\n')
+    mine.write_text(
+        'extends = "nhsa"\n[claims.values.visit_type]\n99 = "chronic"\n[patients.values.sex]\n7 = "F"\n'
+    )
     ingest(nhsa, tmp_path / "out", profile=mine, settings=SETTINGS)
     claims = tables(tmp_path / "out")["claims"]
     assert claims["S4"]["visit_type"] == "chronic"
@@ -209,7 +220,10 @@ def test_a_database_read_in_chunks(tmp_path, monkeypatch, caplog):
     table = sqlalchemy.Table("CLAIMS", meta, *(sqlalchemy.Column(c, sqlalchemy.String) for c in CANONICAL))
     meta.create_all(engine)
     with engine.begin() as connection:
-        connection.execute(table.insert(), [dict(zip(CANONICAL, v, strict=True)) for v in zip(*CANONICAL.values(), strict=True)])
+        connection.execute(
+            table.insert(),
+            [dict(zip(CANONICAL, v, strict=True)) for v in zip(*CANONICAL.values(), strict=True)],
+        )
     engine.dispose()
     monkeypatch.setenv("CLAIMS_URL", url)
     caplog.set_level("DEBUG")
@@ -232,13 +246,19 @@ def test_secrets_of_a_url_are_never_shown(tmp_path, monkeypatch):
 
 def write_csv(folder, name, rows):
     folder.mkdir(exist_ok=True)
-    (folder / name).write_text("\n".join([",".join(rows), *(",".join(v) for v in zip(*rows.values(), strict=True))]) + "\n")
+    (folder / name).write_text(
+        "\n".join([",".join(rows), *(",".join(v) for v in zip(*rows.values(), strict=True))]) + "\n"
+    )
 
 
 def test_a_phone_is_only_kept_as_a_pseudonym(tmp_path, monkeypatch):
     source = tmp_path / "source"
     write_csv(source, "claims.csv", CANONICAL)
-    write_csv(source, "patients.csv", {"patient_id": ["01", "02"], "phone": ["555-0100", "555-0100"], "address": ["甲", "乙"]})
+    write_csv(
+        source,
+        "patients.csv",
+        {"patient_id": ["01", "02"], "phone": ["555-0100", "555-0100"], "address": ["甲", "乙"]},
+    )
     report = ingest(source, tmp_path / "out", profile="canonical", settings=SETTINGS)
     assert {p["phone"] for p in tables(tmp_path / "out")["patients"].values()} == {None}
     assert report.ingest["patients"]["issues"] == {"phone": {"unkeyed": 2}, "address": {"unkeyed": 2}}
@@ -255,7 +275,11 @@ def test_a_phone_is_only_kept_as_a_pseudonym(tmp_path, monkeypatch):
 
 def test_extra_columns_are_carried_unless_they_name_a_person(tmp_path):
     source = tmp_path / "source"
-    write_csv(source, "claims.csv", {**CANONICAL, "ward": ["w1", "w2"], "psn_name": ["张三", "李四"], "身份证号": ["1", "2"]})
+    write_csv(
+        source,
+        "claims.csv",
+        {**CANONICAL, "ward": ["w1", "w2"], "psn_name": ["张三", "李四"], "身份证号": ["1", "2"]},
+    )
     ingest(source, tmp_path / "out", profile="canonical", settings=SETTINGS)
     claim = tables(tmp_path / "out")["claims"]["0001"]
     assert claim["ward"] == "w1"
@@ -293,7 +317,9 @@ def test_check_repeats_what_ingest_found(nhsa, tmp_path):
 
 def test_the_report_is_written_in_both_forms(nhsa, tmp_path):
     report = ingest(nhsa, tmp_path / "out", profile="nhsa", settings=SETTINGS)
-    assert json.loads((tmp_path / "out" / "quality.json").read_text()) == json.loads(json.dumps(report.to_json()))
+    assert json.loads((tmp_path / "out" / "quality.json").read_text()) == json.loads(
+        json.dumps(report.to_json())
+    )
     html = (tmp_path / "out" / "quality.html").read_text()
     assert "数据质量报告" in html
     assert "http" not in html
@@ -302,8 +328,14 @@ def test_the_report_is_written_in_both_forms(nhsa, tmp_path):
 
 def test_impossible_dates_are_reported(tmp_path):
     source = tmp_path / "source"
-    write_csv(source, "claims.csv", {**CANONICAL, "ended_at": ["2026-02-01", "2026-03-02"], "settled_at": ["2026-03-05", "2026-03-01"]})
-    write_csv(source, "patients.csv", {"patient_id": ["01", "02"], "birth_date": ["2026-03-02", "1960-01-01"]})
+    write_csv(
+        source,
+        "claims.csv",
+        {**CANONICAL, "ended_at": ["2026-02-01", "2026-03-02"], "settled_at": ["2026-03-05", "2026-03-01"]},
+    )
+    write_csv(
+        source, "patients.csv", {"patient_id": ["01", "02"], "birth_date": ["2026-03-02", "1960-01-01"]}
+    )
     report = ingest(source, tmp_path / "out", profile="canonical", settings=SETTINGS)
     impossible = {k: v for k, v in report.tables["claims"]["impossible"].items() if v}
     assert impossible == {"ended_before_started": 1, "settled_before_started": 1, "born_after_visit": 1}
@@ -330,7 +362,9 @@ def test_medicare_amounts_and_labels(tmp_path):
     assert [(d["position"], d["code"], d["kind"]) for d in found["diagnoses"]] == [
         (1, "7866", "admission"), (1, "1970", "discharge"), (2, "4019", "discharge"),
     ]  # fmt: skip
-    assert [(x["item_code"], x["category"], x["amount"]) for x in found["lines"]] == [("7092", "surgery", Decimal("0.00"))]
+    assert [(x["item_code"], x["category"], x["amount"]) for x in found["lines"]] == [
+        ("7092", "surgery", Decimal("0.00"))
+    ]
     assert found["patients"][0]["chronic_certificates"] == ["cancer"]
     assert found["audits"] == [
         {"subject_kind": "institution", "subject_id": "P1", "outcome": "confirmed",
