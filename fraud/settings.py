@@ -75,8 +75,9 @@ class ForestSettings(_Section):
     """``[forest]``: isolation forest."""
 
     trees: int = Field(200, ge=10, description="Trees.")
-    sample: int = Field(256, ge=16, description="Rows each tree sees (256 measured better than more).")
+    sample: int = Field(1024, ge=16, description="Rows each tree sees (on synthetic claims 1024 measured better than 256).")
     fit_rows: int = Field(100_000, ge=100, description="Rows drawn to fit on.")
+    own_features: bool = Field(True, description="Look at the target's own features only: a claim is odd by itself, not by its doctor's or institution's month.")
     directional: bool = Field(True, description="Keep only deviations in the suspicious direction the catalog gives a feature.")
     clip: float = Field(10.0, gt=0, description="Largest deviation from the median kept, in interquartile ranges.")
 

@@ -94,15 +94,20 @@ def _bootstrap(label: np.ndarray, random: np.random.Generator) -> np.ndarray:
 
 
 def regularised(settings: "BoostingSettings", positives: int) -> "BoostingSettings":
-    """Shrink the model where labels are few: below 200 positives fewer leaves, more ridge."""
-    if positives >= 200:
+    """Shrink the model where labels are few: below 500 positives fewer leaves, below 100 fewer still.
+
+    Measured: with some 200 positives, 7 leaves at depth 3 beat 15 at depth 5 (average precision 0.44
+    against 0.42); with 300 labelled institutions 4 to 7 leaves beat 15.
+    """
+    if positives >= 500:
         return settings
+    few = positives < 100
     return settings.model_copy(
         update={
-            "leaves": min(settings.leaves, 7 if positives < 100 else 11),
-            "depth": min(settings.depth, 3 if positives < 100 else 4),
+            "leaves": min(settings.leaves, 4 if few else 7),
+            "depth": min(settings.depth, 3),
             "min_leaf": max(5, min(settings.min_leaf, positives // 4)),
-            "l2": settings.l2 * (2.0 if positives < 100 else 1.0),
+            "l2": settings.l2 * (2.0 if few else 1.0),
         }
     )
 

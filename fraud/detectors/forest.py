@@ -90,20 +90,29 @@ class Forest:
 
     Attributes
     ----------
+    columns : ndarray of int
+        Columns of the matrix the forest looks at; the other features of the model are not its concern.
     scaling : Scaling
+        Of those columns.
     text : str
         The trees as LightGBM text; the raw score is minus the mean path length over its expectation.
     reference : Reference
         Distribution of raw scores in training; turns a raw score into the anomaly percentile.
     """
 
+    columns: np.ndarray
     scaling: Scaling
     text: str
     reference: Reference
 
     @classmethod
     def fit(
-        cls, matrix: np.ndarray, direction: np.ndarray, settings: "ForestSettings", seed: int
+        cls,
+        matrix: np.ndarray,
+        direction: np.ndarray,
+        settings: "ForestSettings",
+        seed: int,
+        columns: np.ndarray | None = None,
     ) -> "Forest":
         """Grow the forest.
 
@@ -115,12 +124,16 @@ class Forest:
             The suspicious direction of each feature (+1, -1, 0), used if ``settings.directional``.
         settings : ForestSettings
         seed : int
+        columns : ndarray of int, optional
+            Columns to look at; all by default.
         """
         from sklearn.ensemble import IsolationForest
 
         random = np.random.default_rng(seed)
         if len(matrix) > settings.fit_rows:
             matrix = matrix[np.sort(random.choice(len(matrix), settings.fit_rows, replace=False))]
+        columns = np.arange(matrix.shape[1]) if columns is None else columns
+        matrix, direction = matrix[:, columns], direction[columns]
         signs = direction if settings.directional else np.zeros_like(direction)
         scaling = Scaling.fit(matrix, signs, settings.clip)
         scaled = scaling.transform(matrix)
@@ -131,7 +144,7 @@ class Forest:
         ).fit(scaled)
         text = trees.as_text(_isolation_trees(model), scaled.shape[1])
         raw = trees.predict(trees.load(text), scaled)
-        return cls(scaling, text, Reference.fit(raw))
+        return cls(columns, scaling, text, Reference.fit(raw))
 
     @cached_property
     def booster(self) -> "lightgbm.Booster":
@@ -142,14 +155,20 @@ class Forest:
         """Minus the normalised mean path length, shape (rows,): near 0 is odd, near -1 ordinary."""
         step = 20_000  # the scaled copy stays small
         parts = [
-            trees.predict(self.booster, self.scaling.transform(matrix[i : i + step]), threads)
+            trees.predict(self.booster, self._scaled(matrix[i : i + step]), threads)
             for i in range(0, len(matrix), step)
         ]
         return np.concatenate(parts) if parts else np.zeros(0)
 
     def shapley(self, matrix: np.ndarray, threads: int = 1) -> tuple[np.ndarray, float]:
         """Shapley values of `raw`; see `fraud.detectors.trees.shapley`."""
-        return trees.shapley(self.booster, self.scaling.transform(matrix), threads)
+        values, base = trees.shapley(self.booster, self._scaled(matrix), threads)
+        out = np.zeros(matrix.shape)
+        out[:, self.columns] = values
+        return out, base
+
+    def _scaled(self, matrix: np.ndarray) -> np.ndarray:
+        return self.scaling.transform(matrix[:, self.columns])
 
 
 def _average_path(n: np.ndarray) -> np.ndarray:

@@ -112,7 +112,8 @@ class Scorer:
             progress("isolation forest", 0, 1)
         signs = catalog_directions() if directions is None else directions
         direction = np.array([int(signs.get(f, 0)) for f in chosen])
-        forest = Forest.fit(matrix, direction, experiment.forest, experiment.seed)
+        columns = _own_columns(chosen, experiment)
+        forest = Forest.fit(matrix, direction, experiment.forest, experiment.seed, columns)
         scorer = cls(experiment.target, chosen, forest, threads=threads)
         audited = join_audits(frame, labels, experiment.target)
         scorer.summary = _opening(frame, audited, experiment, chosen)
@@ -276,6 +277,7 @@ class Scorer:
             "target": self.target,
             "features": list(self.features),
             "forest": {
+                "columns": self.forest.columns.tolist(),
                 "scaling": self.forest.scaling.as_dict(),
                 "reference": self.forest.reference.as_dict(),
             },
@@ -311,6 +313,7 @@ class Scorer:
                 f"{folder.name}: model format {data.get('format')}, this version reads {FORMAT}; train again."
             )
         forest = Forest(
+            np.asarray(data["forest"]["columns"], dtype=int),
             Scaling.from_dict(data["forest"]["scaling"]),
             forest_text,
             Reference.from_dict(data["forest"]["reference"]),
@@ -328,6 +331,14 @@ class Scorer:
             summary=data["summary"],
             threads=threads,
         )
+
+
+def _own_columns(features: tuple[str, ...], experiment: "Experiment") -> np.ndarray:
+    """Columns the forest looks at: the target's own features, or all where it has none."""
+    own = [i for i, name in enumerate(features) if name.startswith(f"{experiment.target}_")]
+    if not own or not experiment.forest.own_features:
+        return np.arange(len(features))
+    return np.array(own)
 
 
 def catalog_directions() -> dict[str, int]:

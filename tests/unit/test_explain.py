@@ -90,11 +90,14 @@ def test_peer_baseline_percentile_and_own_past_are_right(told):
             below = ((peers < row[r["code"]]).sum() + (peers <= row[r["code"]]).sum()) / 2 / len(peers)
             assert r["percentile"] == pytest.approx(below, abs=1e-6)
             checked += 1
-            if r["code"].startswith("doctor_"):
-                before = history[history["doctor_id"] == row["doctor_id"]]
+            actor = "doctor_id" if r["code"].startswith("doctor_") else "patient_id"
+            before = history[(history[actor] == row[actor]) & history[r["code"]].notna()]
+            if len(before):
                 latest = before[before["month"] == before["month"].max()][r["code"]].median()
                 assert r["own_past"] == pytest.approx(latest, abs=1e-6)
                 past += 1
+            else:
+                assert r["own_past"] is None
     assert checked > 10
     assert past > 0
 
