@@ -143,7 +143,9 @@ AGGREGATES: dict[str, Aggregate] = {
     "repeat_test_share": _at_least("claim_tests_again_7d"),
     "price_ratio_mean": _mean("claim_price_ratio"),
     "over_limit_share": _at_least("claim_over_limit_amount", 0.01),
-    "quantity_excess_share": lambda r: ratio(fixed_sum(r.claim_quantity_excess, 100), exact_sum(r.total) / 100),
+    "quantity_excess_share": lambda r: ratio(
+        fixed_sum(r.claim_quantity_excess, 100), exact_sum(r.total) / 100
+    ),
     "unusual_amount_share": _mean("claim_unusual_amount_share"),
     "item_surprise_mean": _mean("claim_item_surprise"),
     "basket_typicality": _mean("claim_basket_typicality"),

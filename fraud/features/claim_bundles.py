@@ -70,15 +70,15 @@ def _diagnoses(rows: ir.Table) -> ir.Table:
     code = codes.code.strip().upper()
     codes = codes.select("claim_id", code=code).filter(code != "").distinct()
     codes = codes.semi_join(rows, "claim_id")
-    return codes.group_by("claim_id").agg(
-        diagnoses=signature(codes.code), diagnosis_n=integer(codes.count())
-    )
+    return codes.group_by("claim_id").agg(diagnoses=signature(codes.code), diagnosis_n=integer(codes.count()))
 
 
 def _diagnosis_clones(rows: ir.Table, codes: ir.Table) -> ir.Table:
     known = rows.inner_join(codes, "claim_id")
     long = known.filter(known.diagnosis_n >= LEAST)
-    clones = distinct_before(long, ("institution_id", "visit_type", "diagnoses"), "patient_id", DAYS, "clones")
+    clones = distinct_before(
+        long, ("institution_id", "visit_type", "diagnoses"), "patient_id", DAYS, "clones"
+    )
     anywhere = distinct_before(long, ("diagnoses",), "institution_id", 90, "places")
     result = left(left(known.select("claim_id", "diagnosis_n"), clones, "claim_id"), anywhere, "claim_id")
     return result.select(
@@ -87,5 +87,3 @@ def _diagnosis_clones(rows: ir.Table, codes: ir.Table) -> ir.Table:
         claim_cloned_diagnoses=result.clones - result.clones_own,
         claim_diagnoses_elsewhere=result.places - result.places_own,
     )
-
-

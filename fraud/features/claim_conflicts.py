@@ -59,13 +59,19 @@ def _limits(scope: Scope, claims: ir.Table) -> ir.Table:
     rows = rows.inner_join(limited, "item_code").inner_join(people, "claim_id")
     found = rows.group_by("claim_id").agg(
         sex_items=exact_sum(flag(rows.sex != rows.sex_limit)),
-        age_items=exact_sum(flag((rows.age < rows.min_age).fill_null(False) | (rows.age >= rows.max_age + 1).fill_null(False))),
+        age_items=exact_sum(
+            flag((rows.age < rows.min_age).fill_null(False) | (rows.age >= rows.max_age + 1).fill_null(False))
+        ),
     )
     rows = left(people, found, "claim_id")
     return rows.select(
         "claim_id",
-        claim_sex_conflict_items=ibis.ifelse(rows.sex.notnull(), rows.sex_items.fill_null(0), ibis.null("int64")),
-        claim_age_conflict_items=ibis.ifelse(rows.age.notnull(), rows.age_items.fill_null(0), ibis.null("int64")),
+        claim_sex_conflict_items=ibis.ifelse(
+            rows.sex.notnull(), rows.sex_items.fill_null(0), ibis.null("int64")
+        ),
+        claim_age_conflict_items=ibis.ifelse(
+            rows.age.notnull(), rows.age_items.fill_null(0), ibis.null("int64")
+        ),
     )
 
 
@@ -82,7 +88,9 @@ def _invoices(scope: Scope, claims: ir.Table) -> ir.Table:
         everyone = count_over(before(["invoice_no", *key], YEAR), rows.is_visit)
         return everyone - count_over(before(["invoice_no", *key, "visit"], YEAR), rows.is_visit)
 
-    reused = rows.select("claim_id", claim_invoice_reused=ibis.greatest(earlier("institution_id"), earlier("patient_id")))
+    reused = rows.select(
+        "claim_id", claim_invoice_reused=ibis.greatest(earlier("institution_id"), earlier("patient_id"))
+    )
     return left(reused, _runs(scope, rows), "claim_id").mutate(
         claim_invoice_run=lambda t: t.claim_invoice_run.fill_null(0)
     )

@@ -87,5 +87,3 @@ def _sharing(rows: ir.Table, column: str, days: int, name: str) -> ir.Table:
     family = other_patients(("institution_id", column, "home"), "family")
     both = left(everyone, family, "claim_id")
     return both.select("claim_id", **{name: ibis.greatest(both.everyone - both.family.fill_null(0), 0)})
-
-

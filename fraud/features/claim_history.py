@@ -52,7 +52,10 @@ def _patient(claims: ir.Table) -> ir.Table:
     return result.select(
         "claim_id",
         *[f"claim_patient_claims_{d}d" for d in window],
-        **{f"claim_patient_amount_{d}d": ratio(result[f"cents_{d}"], ibis.literal(100)) for d in (30, 90, YEAR)},
+        **{
+            f"claim_patient_amount_{d}d": ratio(result[f"cents_{d}"], ibis.literal(100))
+            for d in (30, 90, YEAR)
+        },
         claim_patient_stays_365d="stays",
         claim_patient_stay_days_365d="stay_days_before",
         claim_days_since_visit=gap_days(result.settled_second, result.last_second),
@@ -156,9 +159,7 @@ def _repeats(claims: ir.Table) -> ir.Table:
         base=count_over(before(["institution_id", "visit_type"], 30), notable.is_visit),
     )
     known = notable.filter(notable.doctor_id.notnull())
-    doctor = known.select(
-        "claim_id", doctor=count_over(before(["doctor_id", "total"], 30), known.is_visit)
-    )
+    doctor = known.select("claim_id", doctor=count_over(before(["doctor_id", "total"], 30), known.is_visit))
     last = _same_stay(notable)
     result = left(left(left(claims, same, "claim_id"), doctor, "claim_id"), last, "claim_id")
     visit = result.is_visit == 1
@@ -177,12 +178,8 @@ def _repeats(claims: ir.Table) -> ir.Table:
 
 def _same_stay(notable: ir.Table) -> ir.Table:
     key = ["patient_id", "institution_id", "total"]
-    return notable.select(
-        "claim_id", same_place=count_over(before(key, YEAR), notable.is_visit)
-    )
+    return notable.select("claim_id", same_place=count_over(before(key, YEAR), notable.is_visit))
 
 
 def _where(condition: ir.BooleanValue, value: ir.Value) -> ir.Value:
     return ibis.ifelse(condition, value, ibis.null(value.type()))
-
-

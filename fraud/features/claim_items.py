@@ -112,14 +112,17 @@ def _prices(scope: Scope, items: ir.Table, calendar: ir.Table) -> ir.Table:
 def _quantities(scope: Scope, items: ir.Table, calendar: ir.Table) -> ir.Table:
     """Quantity of an item against its median in the same kind of visit (per day of a stay's lines)."""
     key = ["item_code", "visit_type"]
-    per_claim = items.group_by(["claim_id", "month", *key]).agg(milli=exact_sum(items.milli), cents=exact_sum(items.amount))
+    per_claim = items.group_by(["claim_id", "month", *key]).agg(
+        milli=exact_sum(items.milli), cents=exact_sum(items.amount)
+    )
     per_claim = scope.keep("claim_item_quantities", per_claim.filter(per_claim.milli > 0))
     median = scope.keep("usual_quantities", usual(per_claim, calendar, key, "milli"))
     rows = left(_scored(scope, per_claim), median, ["scored_month", *key])
     times = ibis.ifelse(rows.usual_n >= SMALL, ratio(rows.milli, rows.usual), ibis.null("float64"))
     rows = rows.mutate(times=times, excess=_excess(rows, times))
     return rows.group_by("claim_id").agg(
-        claim_quantity_ratio_max=rows.times.max(), claim_quantity_excess=exact_sum(rows.excess).cast("float64") / 100.0
+        claim_quantity_ratio_max=rows.times.max(),
+        claim_quantity_excess=exact_sum(rows.excess).cast("float64") / 100.0,
     )
 
 

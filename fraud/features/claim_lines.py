@@ -88,7 +88,9 @@ def _totals(items: ir.Table) -> ir.Table:
         for name, of in SHARES.items()
     }
     sums = items.group_by(["claim_id", "month", "is_stay"]).agg(line_cents=exact_sum(items.amount), **parts)
-    codes = items.filter(items.amount > 0).select("claim_id", "item_code", test=flag(items.category.isin(TESTS)))
+    codes = items.filter(items.amount > 0).select(
+        "claim_id", "item_code", test=flag(items.category.isin(TESTS))
+    )
     codes = codes.distinct()
     breadth = codes.group_by("claim_id").agg(n_items=integer(codes.count()), n_tests=exact_sum(codes.test))
     return left(sums, breadth, "claim_id")
@@ -159,7 +161,9 @@ def _duplicates(scope: Scope) -> ir.Table:
         times=exact_sum(known.times), amount=exact_sum(known.amount)
     )
     extra = ibis.greatest(days.times - 1, 0)
-    days = days.mutate(extra=extra, again=ratio(ibis.greatest(days.amount, 0) * extra, ibis.greatest(days.times, 1)))
+    days = days.mutate(
+        extra=extra, again=ratio(ibis.greatest(days.amount, 0) * extra, ibis.greatest(days.times, 1))
+    )
     found = days.group_by("claim_id").agg(
         extra=exact_sum(days.extra), again=integer(days.again.round().cast("int64").sum())
     )
@@ -177,7 +181,8 @@ def _item_repeats(scope: Scope) -> ir.Table:
     items = items.filter(items.category.isin(CARE) & (items.amount > 0))
     rows = items.select(
         "claim_id", "patient_id", "item_code", "settled_second", "is_visit",
-        day=items.charged.fill_null(items.day_in), test=flag(items.category.isin(TESTS)), place=items.institution_id,
+        day=items.charged.fill_null(items.day_in), test=flag(items.category.isin(TESTS)),
+        place=items.institution_id,
     ).distinct()  # fmt: skip
     week = before(["patient_id", "item_code"], 7)
     here = before(["patient_id", "item_code", "place"], 7)

@@ -77,7 +77,7 @@ def _overlap(claims: ir.Table) -> ir.Table:
             stays.institution_id != visits.place,
             visits.other_in < stays.day_out,
             visits.other_out > stays.day_in,
-        ]
+        ],
     )
     inside = flag((pairs.other_in > pairs.day_in) & (pairs.other_out < pairs.day_out))
     shop = flag(pairs.visit_type == "pharmacy")
@@ -93,10 +93,16 @@ def _overlap(claims: ir.Table) -> ir.Table:
     visit_side = of_visit.agg(
         inside=lambda t: t.elsewhere.max(), shop=lambda t: t.shopping.max(), met=lambda t: t.shared.max()
     )
-    rows = left(left(claims.select("claim_id", "is_visit", "is_overnight"), stay_side, "claim_id"), visit_side, "claim_id")
+    rows = left(
+        left(claims.select("claim_id", "is_visit", "is_overnight"), stay_side, "claim_id"),
+        visit_side,
+        "claim_id",
+    )
     return rows.select(
         "claim_id",
-        claim_visits_during_stay=ibis.ifelse(rows.is_overnight == 1, rows.during.fill_null(0), ibis.null("int64")),
+        claim_visits_during_stay=ibis.ifelse(
+            rows.is_overnight == 1, rows.during.fill_null(0), ibis.null("int64")
+        ),
         claim_inside_stay=rows.inside.fill_null(0),
         claim_pharmacy_inside_stay=rows.shop.fill_null(0),
         claim_stay_overlap_days=ibis.greatest(rows.shared.fill_null(0), rows.met.fill_null(0)),
@@ -127,7 +133,9 @@ def _idle(claims: ir.Table) -> ir.Table:
     return result.select(
         "claim_id",
         claim_idle_days=ibis.ifelse(result.spread, result.idle, ibis.null("int64")),
-        claim_idle_share=ibis.ifelse(result.spread, ratio(result.idle, result.stay_days), ibis.null("float64")),
+        claim_idle_share=ibis.ifelse(
+            result.spread, ratio(result.idle, result.stay_days), ibis.null("float64")
+        ),
         claim_active_day_share=ibis.ifelse(
             result.spread, ratio(result.busy, result.stay_days), ibis.null("float64")
         ),

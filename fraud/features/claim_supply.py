@@ -29,7 +29,9 @@ def _fills(items: ir.Table) -> ir.Table:
     classes = classes.select("item_code", "drug_class", "days_per_unit")
     rows = items.filter((items.is_stay == 0) & (items.milli > 0)).inner_join(classes, "item_code")
     rows = rows.mutate(
-        days=ibis.coalesce(rows.supply, (rows.milli.cast("float64") * rows.days_per_unit).round().cast("int64"))
+        days=ibis.coalesce(
+            rows.supply, (rows.milli.cast("float64") * rows.days_per_unit).round().cast("int64")
+        )
     )
     rows = rows.filter(rows.days > 0)
     return rows.group_by(
@@ -84,5 +86,3 @@ def _claims(rows: ir.Table) -> ir.Table:
         claim_class_institutions_90d=rows.class_institutions.max(),
         claim_days_since_fill=rows.since.min(),
     )
-
-

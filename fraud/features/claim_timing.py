@@ -52,7 +52,9 @@ def _bursts(timed: ir.Table) -> ir.Table:
     result = minute.select("claim_id", claim_same_minute=same)
     for column, name in (("operator_id", "operator"), ("department_id", "department")):
         known = timed.filter(timed[column].notnull())
-        burst = known.select("claim_id", column, "month", burst=_others(known, ["institution_id", column], NEAR))
+        burst = known.select(
+            "claim_id", column, "month", burst=_others(known, ["institution_id", column], NEAR)
+        )
         usual = burst.group_by([column, "month"]).agg(usual=burst.burst.quantile(0.5))
         burst = left(burst, usual, [column, "month"])
         part = burst.select(

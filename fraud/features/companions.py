@@ -80,7 +80,11 @@ def _claims(scope: Scope, met: ir.Table) -> ir.Table:
     days = visits.mutate(at=visits.day * DAY)
     days = days.group_by(["patient_id", "day", "at"]).agg(claim_id=days.claim_id.min())
     seen = distinct_before(
-        days.select("patient_id", "day", "claim_id", settled_second="at"), ("patient_id",), "day", SPAN, "days"
+        days.select("patient_id", "day", "claim_id", settled_second="at"),
+        ("patient_id",),
+        "day",
+        SPAN,
+        "days",
     )
     per_day = days.inner_join(seen.select("claim_id", "days"), "claim_id").select("patient_id", "day", "days")
     rows = visits.filter(visits.month.isin(scope.detailed))

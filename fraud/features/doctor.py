@@ -7,7 +7,13 @@ import ibis.expr.types as ir
 from fraud.features import entity, links
 from fraud.features.scope import Scope
 
-SCORES = {"amount_mean": True, "claims_3m": True, "amount_to_expected": True, "patient_n": True, "case_mix": True}
+SCORES = {
+    "amount_mean": True,
+    "claims_3m": True,
+    "amount_to_expected": True,
+    "patient_n": True,
+    "case_mix": True,
+}
 LEVELS = (("specialty", "kind"), ("specialty",), ("kind",))
 
 LINKS = tuple(
@@ -17,7 +23,9 @@ LINKS = tuple(
 
 def build(scope: Scope) -> ir.Table:
     """Keep ``fx_doctor``. Claims whose doctor is unknown belong to no doctor."""
-    return entity.assemble(scope, "doctor", [*LINKS, links.share_of_house], attributes(scope, "doctor_id"), LEVELS, SCORES)
+    return entity.assemble(
+        scope, "doctor", [*LINKS, links.share_of_house], attributes(scope, "doctor_id"), LEVELS, SCORES
+    )
 
 
 def attributes(scope: Scope, key: str) -> ir.Table:

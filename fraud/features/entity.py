@@ -101,7 +101,9 @@ def volumes(scope: Scope, key: str) -> ir.Table:
         claims_growth=growth(result.n3, result.n12),
         amount_mean_change=ibis.ifelse(
             enough,
-            ratio(ratio(result.cents3, result.n3), ratio(result.cents12 - result.cents3, result.n12 - result.n3)),
+            ratio(
+                ratio(result.cents3, result.n3), ratio(result.cents12 - result.cents3, result.n12 - result.n3)
+            ),
             ibis.null("float64"),
         ),
         amount_growth=growth(result.cents3, result.cents12),
@@ -153,7 +155,7 @@ def _used(table: ir.Table, wanted: set[str]) -> list[str]:
     recorder = _Recorder(table)
     for name, aggregate in AGGREGATES.items():
         if name in wanted:
-            aggregate(recorder)  # type: ignore[arg-type]
+            aggregate(recorder)
     asked = [*recorder.asked, "total", "is_stay"]
     return [c for c in dict.fromkeys(asked) if c in table.columns]
 
@@ -166,7 +168,13 @@ def _month_end(month: ir.IntegerValue) -> ir.IntegerValue:
     return first.epoch_days().cast("int64") - 1
 
 
-CONCENTRATIONS = {"patient": "patient_id", "diagnosis": "diagnosis", "doctor": "doctor_id", "place": "institution_id", "region": "patient_region"}
+CONCENTRATIONS = {
+    "patient": "patient_id",
+    "diagnosis": "diagnosis",
+    "doctor": "doctor_id",
+    "place": "institution_id",
+    "region": "patient_region",
+}
 
 
 def concentrations(scope: Scope, key: str) -> list[ir.Table]:

@@ -43,7 +43,10 @@ def peer_scores(
     last = len(levels) - 1
     cases = [(table[f"size{i}"] >= SMALL, i) for i in range(last)]
     level = ibis.cases(*cases, else_=last) if cases else ibis.literal(last)
-    table = table.mutate(level=level.cast("int64"), **{f"of_{n}": log(table[n]) if g else table[n].cast("float64") for n, g in names.items()})
+    table = table.mutate(
+        level=level.cast("int64"),
+        **{f"of_{n}": log(table[n]) if g else table[n].cast("float64") for n, g in names.items()},
+    )
     which = [(table.level == i, i) for i in range(len(levels))]
     table = table.mutate(
         peer_group=ibis.cases(*[(c, table[f"group{i}"]) for c, i in which]),
@@ -73,4 +76,6 @@ def _level_stats(table: ir.Table, level: int, names: dict[str, bool]) -> ir.Tabl
         **{f"mad_{n}": (rows[f"of_{n}"] - rows[f"mid_{n}"]).abs().quantile(0.5) for n in names},
     )
     columns = [f"{p}_{n}" for p in ("mid", "mad") for n in names]
-    return stats.select("scored_month", *columns, level=ibis.literal(level, "int64"), peer_group=f"group{level}")
+    return stats.select(
+        "scored_month", *columns, level=ibis.literal(level, "int64"), peer_group=f"group{level}"
+    )

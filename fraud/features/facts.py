@@ -78,8 +78,12 @@ def _net(amount: Any, refunded: Any) -> ir.IntegerValue:
 def _clean(scope: Scope) -> ir.Table:
     claims = relation("claims")
     claims = claims.filter(claims.month.between(scope.first, scope.last))
-    claims = left(claims.mutate(doctor=known_id(claims.doctor_id)).drop("doctor_id"), _spread(), ["doctor", "month"])
-    claims = claims.mutate(doctor_id=ibis.ifelse(claims.spread.fill_null(0) > SPREAD, ibis.null("string"), claims.doctor))
+    claims = left(
+        claims.mutate(doctor=known_id(claims.doctor_id)).drop("doctor_id"), _spread(), ["doctor", "month"]
+    )
+    claims = claims.mutate(
+        doctor_id=ibis.ifelse(claims.spread.fill_null(0) > SPREAD, ibis.null("string"), claims.doctor)
+    )
     day_in = claims.started_second // DAY
     day_out = claims.ended_at.epoch_seconds().cast("int64") // DAY
     nights = ibis.greatest(day_out - day_in, 0)
@@ -118,20 +122,15 @@ def _spread() -> ir.Table:
 
 
 def _context(claims: ir.Table) -> ir.Table:
-    institutions, patients = relation("institutions"), relation("patients")
+    institutions = relation("institutions")
     doctors, departments = relation("doctors"), relation("departments")
-    claims = left(claims, institutions.select(
-        "institution_id", "kind", "ownership", "beds", institution_region=institutions.region), "institution_id")  # fmt: skip
-    claims = left(claims, departments.select("department_id", department_specialty="specialty"), "department_id")
+    houses = institutions.select("institution_id", "kind", "ownership", "beds", institution_region="region")
+    claims = left(claims, houses, "institution_id")
+    claims = left(
+        claims, departments.select("department_id", department_specialty="specialty"), "department_id"
+    )
     claims = left(claims, doctors.select("doctor_id", doctor_specialty="specialty"), "doctor_id")
-    claims = left(claims, patients.select(
-        "patient_id", "sex", "insurance_type", "household_id", "employer_id", "phone", "address", "death_date",
-        patient_region=patients.region,
-        certificates=patients.chronic_certificates.length().cast("int64"),
-        birth_year=ibis.coalesce(patients.birth_date.year().cast("int64"), patients.birth_year),
-        birth_day=patients.birth_date.epoch_days().cast("int64"),
-        death_day=patients.death_date.epoch_days().cast("int64"),
-    ), "patient_id")  # fmt: skip
+    claims = left(claims, _people(), "patient_id")
     claims = claims.mutate(
         specialty=ibis.coalesce(claims.department_specialty, claims.doctor_specialty),
         age=ibis.coalesce(
@@ -139,7 +138,26 @@ def _context(claims: ir.Table) -> ir.Table:
             (claims.settled_at.year() - claims.birth_year).cast("float64"),
         ).clip(0.0, 120.0),
     )
-    return claims.drop("department_specialty", "doctor_specialty", "death_date")
+    return claims.drop("department_specialty", "doctor_specialty")
+
+
+def _people() -> ir.Table:
+    """Patients with the columns claims carry: days since 1970 instead of dates."""
+    patients = relation("patients")
+    return patients.select(
+        "patient_id",
+        "sex",
+        "insurance_type",
+        "household_id",
+        "employer_id",
+        "phone",
+        "address",
+        patient_region="region",
+        certificates=patients.chronic_certificates.length().cast("int64"),
+        birth_year=ibis.coalesce(patients.birth_date.year().cast("int64"), patients.birth_year),
+        birth_day=patients.birth_date.epoch_days().cast("int64"),
+        death_day=patients.death_date.epoch_days().cast("int64"),
+    )
 
 
 def _refunds(claims: ir.Table) -> ir.Table:

@@ -8,7 +8,14 @@ from fraud.features import entity, links
 from fraud.features.scope import Scope
 from fraud.schema import relation
 
-SCORES = {"amount_mean": True, "claims_3m": True, "amount_to_expected": True, "stay_mean": True, "case_mix": True, "amount_per_day_mean": True}
+SCORES = {
+    "amount_mean": True,
+    "claims_3m": True,
+    "amount_to_expected": True,
+    "stay_mean": True,
+    "case_mix": True,
+    "amount_per_day_mean": True,
+}
 LEVELS = (("kind", "ownership"), ("kind",))
 
 LINKS = tuple(

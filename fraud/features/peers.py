@@ -51,9 +51,7 @@ def assign(scope: Scope) -> ir.Table:
     scored = window.filter(window.month == window.scored_month)
     for i, size in enumerate(sizes):
         scored = left(scored, size, ["scored_month", f"level{i}"])
-    narrow = [
-        (scored[f"level{i}"].notnull() & (scored[f"n{i}"] >= SMALL), i) for i in range(len(LEVELS) - 1)
-    ]
+    narrow = [(scored[f"level{i}"].notnull() & (scored[f"n{i}"] >= SMALL), i) for i in range(len(LEVELS) - 1)]
     scored = scored.mutate(level=ibis.cases(*narrow, else_=len(LEVELS) - 1).cast("int64"))
     choose = [(scored.level == i, i) for i in range(len(LEVELS))]
     return scope.keep(

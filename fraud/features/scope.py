@@ -120,6 +120,4 @@ class Scope:
     def window_calendar(self, name: str, months: Sequence[int], back: int) -> ir.Table:
         """Pairs (scored_month, month) with month among the `back` months ending in scored_month."""
         pairs = [(m, m - i) for m in months for i in range(back)]
-        return self.small_table(
-            name, {"scored_month": [p[0] for p in pairs], "month": [p[1] for p in pairs]}
-        )
+        return self.small_table(name, {"scored_month": [p[0] for p in pairs], "month": [p[1] for p in pairs]})

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 (tables read better whole)
 """Measures against slow plain Python."""
 
 import ibis

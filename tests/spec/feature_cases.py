@@ -1,3 +1,4 @@
+# ruff: noqa: E501 (tables read better whole)
 """Readable tables in, features out, on both engines.
 
 Each case is a few text tables. All cases of the session become one dataset (ids carry the case's

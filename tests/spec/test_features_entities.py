@@ -1,3 +1,4 @@
+# ruff: noqa: E501 (tables read better whole)
 """Entities, the whole catalog, and the two engines against each other."""
 
 import numpy as np

@@ -1,8 +1,8 @@
+# ruff: noqa: E501 (tables read better whole)
 """What was known of the patient and doctor before a claim."""
 
 import pytest
 from feature_cases import case
-
 
 CASES = [
     case(

@@ -1,8 +1,8 @@
+# ruff: noqa: E501 (tables read better whole)
 """Items, supply, bundles, contradictions, companions."""
 
 import pytest
 from feature_cases import case
-
 
 CASES = [
     case(

@@ -1,8 +1,8 @@
+# ruff: noqa: E501 (tables read better whole)
 """Stays: readmission, idle days, two places at once, cohorts."""
 
 import pytest
 from feature_cases import case
-
 
 CASES = [
     case(
