@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from fraud.ingest.profile import OTHERWISE, ColumnRule, Join, Part, Profile, Unpivot
 from fraud.ingest.readers import Read
 from fraud.ingest.store import Store, cleaned, quoted
-from fraud.privacy import ALWAYS_KEYED, PREFIXES, key_pads, kind_of
+from fraud.privacy import ALWAYS_KEYED, PREFIXES, SMALL_COUNT, key_pads, kind_of
 from fraud.schema import TABLES, Column
 
 # Names that are no column of a source: position of an unpivoted column, and number of file and row.
@@ -28,6 +28,7 @@ _PERSONAL = re.compile(
     r"|.*住址.*|.*地址.*|brdy|birth.*)$"
 )
 _NO_ISSUE = ""
+LONGEST_CODE = 8
 
 
 @dataclass
@@ -59,12 +60,16 @@ class Statement:
         Meaning of the bits of ``_issues``: issue is malformed, unknown or unkeyed.
     drops : list of str
         Meaning of ``_drop`` (1 is the first).
+    codes : dict of str to str
+        Column → SQL of the codes nobody mapped and their rows, the frequent and short ones only: an id
+        mapped to the wrong column must not be printed.
     """
 
     sql: str
     columns: list[str]
     issues: list[tuple[str, str]] = field(default_factory=list)
     drops: list[str] = field(default_factory=list)
+    codes: dict[str, str] = field(default_factory=dict)
 
 
 def load_view(store: Store, name: str, number: int, reads: list[Read], first_file: int) -> Loaded:
@@ -175,6 +180,7 @@ class PartBuilder:
         drops, drop = self._drop()
         raw, typed, bits = [], [], []
         issues: list[tuple[str, str]] = []
+        unknown: dict[str, tuple[str, str]] = {}
         for place, name in enumerate(order):
             rule = rules.get(name, ColumnRule())
             text = f"_u.{self._unpivoted(name)}" if self._unpivoted(name) else self._raw(rule)
@@ -184,13 +190,21 @@ class PartBuilder:
             if issue:
                 bits.append(f"CASE WHEN {test.format(t=f't{place}')} THEN {1 << len(issues)} ELSE 0 END")
                 issues.append((name, issue))
+            if issue == "unknown":
+                unknown[name] = (f"r{place}", test)
         keep = ", ".join(f"r{i}" for i in range(len(order)))
         names = ", ".join(f"t{i} AS {quoted(n)}" for i, n in enumerate(order))
         floor0 = f"SELECT m._file, m._row, {drop} AS _drop, {', '.join(raw)} FROM {self._from()}"
         floor1 = f"SELECT _file, _row, _drop, {keep}, {', '.join(typed)} FROM ({floor0})"
         mask = f"CAST({' + '.join(bits) or '0'} AS BIGINT)"
         sql = f"SELECT _file, _row, _drop, {mask} AS _issues, {names} FROM ({floor1})"
-        return Statement(sql, order, issues, drops)
+        codes = {
+            name: f"SELECT {code}, count(*) FROM ({floor0}) WHERE _drop = 0 AND {code} IS NOT NULL "
+            f"AND {test} AND length({code}) <= {LONGEST_CODE} GROUP BY 1 HAVING count(*) >= {SMALL_COUNT} "
+            "ORDER BY 2 DESC, 1 LIMIT 20"
+            for name, (code, test) in unknown.items()
+        }
+        return Statement(sql, order, issues, drops, codes)
 
     def _unpivoted(self, name: str) -> str:
         """Field of the unpivoted struct that fills a column, or empty."""
@@ -321,6 +335,8 @@ class PartBuilder:
             raw = f"CASE WHEN regexp_full_match({raw}, {self.store.value(rule.pattern)}) THEN {raw} END"
         issue = _NO_ISSUE if kind == "string" and not rule.pattern else "malformed"
         value = raw if kind == "string" else f"fraud_{kind}({raw})"
+        if kind == "list":  # nothing in a list is no entry, not an unknown list
+            value = f"coalesce({value}, CAST([] AS VARCHAR[]))"
         if rule.format and kind in ("timestamp", "date"):
             value = f"CAST(try_strptime({raw}, {self.store.value(rule.format)}) AS {kind})"
         return value, issue, f"{given} IS NOT NULL AND {{t}} IS NULL"

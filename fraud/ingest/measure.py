@@ -112,13 +112,11 @@ class Measure:
                 )
             if column.domain:
                 columns[column.name]["out_of_domain"] = outside
-                self.find(
-                    table.name,
-                    column.name,
-                    outside,
-                    "代码不在字典内",
-                    "codes outside the dictionary; extend [values] in the profile",
-                )
+                codes = record.codes.get(column.name, {}) if record else {}
+                shown = ", ".join(f"{code} ({rows})" for code, rows in codes.items())
+                en = "codes outside the dictionary; map them under [values] in the profile"
+                en += f": {shown}" if shown else ""
+                self.find(table.name, column.name, outside, "代码不在字典内", en)
 
     def _repeats(self, table: Table) -> None:
         record = self.records.get(table.name)

@@ -32,6 +32,8 @@ class TableRecord:
         Rows by reason.
     issues : dict of str to dict of str to int
         Column → issue → rows.
+    codes : dict of str to dict of str to int
+        Column → code nobody mapped → rows; rare and long codes are not shown.
     """
 
     name: str
@@ -41,6 +43,7 @@ class TableRecord:
     left_out: dict[str, int] = field(default_factory=dict)
     quarantined: dict[str, int] = field(default_factory=dict)
     issues: dict[str, dict[str, int]] = field(default_factory=dict)
+    codes: dict[str, dict[str, int]] = field(default_factory=dict)
 
 
 class TableBuilder:
@@ -272,6 +275,10 @@ class TableBuilder:
                 if rows:
                     kinds = self.record.issues.setdefault(column, {})
                     kinds[issue] = kinds.get(issue, 0) + rows
+                if rows and column in statement.codes:
+                    codes = self.record.codes.setdefault(column, {})
+                    for code, found in self.store.rows(statement.codes[column]):
+                        codes[code] = codes.get(code, 0) + found
 
     def quarantine(self, path: Path) -> None:
         """Write the rows that cannot be used: file, row, reason and the row's ids as the dataset has them."""

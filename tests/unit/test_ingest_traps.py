@@ -1,3 +1,4 @@
+# ruff: noqa: E501 (tables are easier to read unbroken)
 """The loading traps of the domain, each with the smallest data that would spring it."""
 
 import datetime
@@ -131,6 +132,18 @@ def test_dictionaries_are_extended_without_code(nhsa, tmp_path):
     claims = tables(tmp_path / "out")["claims"]
     assert claims["S4"]["visit_type"] == "chronic"
     assert claims["S1"]["visit_type"] == "inpatient"
+
+
+def test_frequent_unknown_codes_are_named_and_ids_are_not(tmp_path):
+    source = tmp_path / "source"
+    rows = {k: [v[0]] * 12 for k, v in CANONICAL.items()}
+    rows["claim_id"] = [f"c{i}" for i in range(12)]
+    rows["visit_type"] = ["9901"] * 6 + ["7"] + ["P-330100-0001"] * 5
+    write_csv(source, "claims.csv", rows)
+    report = ingest(source, tmp_path / "out", profile="canonical", settings=SETTINGS)
+    found = [f for f in report.findings if f["column"] == "visit_type"]
+    assert [f["rows"] for f in found] == [12]
+    assert found[0]["en"].endswith(": 9901 (6)")
 
 
 def test_identifiers_become_keyed_pseudonyms(nhsa, tmp_path, monkeypatch):
