@@ -1,3 +1,4 @@
+# ruff: noqa: E501 (one line per case)
 """Dates, amounts and broken files: ingest's SQL against plain Python."""
 
 import datetime

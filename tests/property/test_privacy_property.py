@@ -1,3 +1,4 @@
+# ruff: noqa: E501 (one line per case)
 """Pseudonyms: the SQL and the Python forms agree, kinds are separate, nothing leaks."""
 
 import logging
