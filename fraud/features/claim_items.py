@@ -134,7 +134,7 @@ def _excess(rows: ir.Table, times: ir.Value) -> ir.IntegerValue:
 
 def _presence(items: ir.Table) -> ir.Table:
     """Distinct items of each claim with their cents."""
-    rows = items.filter(items.amount > 0)
+    rows = items.filter(items.milli > 0)
     return rows.group_by(["claim_id", "month", "item_code", "diagnosis", "doctor_id", "is_stay"]).agg(
         cents=exact_sum(rows.amount)
     )

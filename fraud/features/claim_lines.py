@@ -88,7 +88,7 @@ def _totals(items: ir.Table) -> ir.Table:
         for name, of in SHARES.items()
     }
     sums = items.group_by(["claim_id", "month", "is_stay"]).agg(line_cents=exact_sum(items.amount), **parts)
-    codes = items.filter(items.amount > 0).select(
+    codes = items.filter(items.milli > 0).select(
         "claim_id", "item_code", test=flag(items.category.isin(TESTS))
     )
     codes = codes.distinct()
@@ -178,7 +178,7 @@ def _duplicates(scope: Scope) -> ir.Table:
 def _item_repeats(scope: Scope) -> ir.Table:
     """Items the patient was already charged for: on the same day in another claim, tests within a week."""
     items = scope["claim_items"]
-    items = items.filter(items.category.isin(CARE) & (items.amount > 0))
+    items = items.filter(items.category.isin(CARE) & (items.milli > 0))
     rows = items.select(
         "claim_id", "patient_id", "item_code", "settled_second", "is_visit",
         day=items.charged.fill_null(items.day_in), test=flag(items.category.isin(TESTS)),

@@ -10,8 +10,8 @@ from fraud.schema import relation
 YEAR = 365
 READMISSION = 15
 """Days within which a stay counts as a readmission (core cases are within 7)."""
-RESTING = ("bed", "nursing")
-"""Categories charged on a day on which nothing else is done."""
+RESTING = ("bed", "nursing", "consultation")
+"""Categories charged on a day on which nothing is done: bed, nursing and the daily round fee."""
 
 
 def build(scope: Scope) -> list[ir.Table]:
@@ -110,7 +110,7 @@ def _overlap(claims: ir.Table) -> ir.Table:
 
 
 def _idle(claims: ir.Table) -> ir.Table:
-    """Days of an overnight stay on which only bed or nursing was charged.
+    """Days of an overnight stay on which only bed, nursing or the round fee was charged.
 
     The day of discharge is left out. Unknown where all lines carry one day (charged in one go).
     """
