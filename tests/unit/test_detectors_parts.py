@@ -17,7 +17,7 @@ def test_forest_text_scores_as_scikit_learn_does():
     from sklearn.ensemble import IsolationForest
 
     x = np.random.default_rng(0).normal(size=(1500, 6)).astype(np.float32)
-    settings = ForestSettings(trees=30, directional=False)
+    settings = ForestSettings(trees=30, sample=256, directional=False)
     forest = Forest.fit(x, np.zeros(6, int), settings, seed=3)
     model = IsolationForest(n_estimators=30, max_samples=256, random_state=3).fit(forest.scaling.transform(x))
     expected = np.log2(-model.score_samples(forest.scaling.transform(x)))
@@ -31,7 +31,7 @@ def test_forest_shapley_matches_shap():
     from sklearn.ensemble import IsolationForest
 
     x = np.random.default_rng(0).normal(size=(600, 4)).astype(np.float32)
-    forest = Forest.fit(x, np.zeros(4, int), ForestSettings(trees=20, directional=False), seed=3)
+    forest = Forest.fit(x, np.zeros(4, int), ForestSettings(trees=20, sample=256, directional=False), seed=3)
     scaled = forest.scaling.transform(x)
     model = IsolationForest(n_estimators=20, max_samples=256, random_state=3).fit(scaled)
     values, base = forest.shapley(x[:50])
