@@ -222,7 +222,7 @@ def _month(text: str) -> str:
 def _show_gate(report: Any, page: Path | None) -> None:
     for check in report.gate:
         mark = "ok  " if check.passed else "FAIL"
-        typer.echo(f"{mark} {check.name}: {check.value:.4g} (≤ {check.threshold:.4g}) {check.zh} {check.en}")
+        typer.echo(f"{mark} {check.name}: {check.message}")
     if page is not None:
         typer.echo(f"Quality report: {page}")
     if not report.passed:
@@ -248,6 +248,15 @@ def _show_run(run: Any) -> None:
     typer.echo(f"Excel:  {run.folder / 'suspicions.xlsx'}")
 
 
+def _system_error(error: BaseException | None) -> OSError | None:
+    """Operating system's error behind an exception: libraries wrap a full disk in their own."""
+    while error is not None:
+        if isinstance(error, OSError):
+            return error
+        error = error.__cause__ or error.__context__
+    return None
+
+
 def main() -> None:
     """Run the command; every known error becomes one message and its exit code.
 
@@ -260,20 +269,16 @@ def main() -> None:
         for problem in error.problems:
             typer.echo(f"error: {problem}", err=True)
         sys.exit(error.exit_code)
-    except OSError as error:
-        if os.environ.get("FRAUD_DEBUG"):
-            raise
-        full = error.errno == errno.ENOSPC
-        what = (
-            "the disk is full; free space and run again, nothing half-written was kept"
-            if full
-            else error.strerror
-        )
-        typer.echo(f"error: {error.filename or 'output'}: {what}.", err=True)
-        sys.exit(5)
     except Exception as error:
         if os.environ.get("FRAUD_DEBUG"):
             raise
+        if failed := _system_error(error):
+            full = failed.errno in (errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", None))
+            what = "the disk or quota is full; free space and run again, nothing half-written was kept"
+            typer.echo(
+                f"error: {failed.filename or 'output'}: {what if full else failed.strerror}.", err=True
+            )
+            sys.exit(5)
         place = traceback.extract_tb(error.__traceback__)[-1]
         typer.echo(
             f"error: internal: {type(error).__name__} in {Path(place.filename).name}:{place.lineno}. "

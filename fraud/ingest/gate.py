@@ -54,8 +54,9 @@ class Gate:
 
     def check(self, name: str, value: float, threshold: float, where: str = "") -> None:
         """Add a check."""
-        passed = value >= threshold if name in AT_LEAST else value <= threshold
-        self.checks.append(Check(name, *CHECKS[name], value, threshold, passed, where))
+        at_least = name in AT_LEAST
+        passed = value >= threshold if at_least else value <= threshold
+        self.checks.append(Check(name, *CHECKS[name], value, threshold, passed, where, at_least))
 
     def worst(self, name: str, shares: list[tuple[float, str]], threshold: float) -> None:
         """Add a check of the largest of some shares."""

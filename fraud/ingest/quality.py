@@ -18,6 +18,14 @@ class Check:
     threshold: float
     passed: bool
     where: str = ""
+    at_least: bool = False
+
+    @property
+    def message(self) -> str:
+        """The check in both languages with its figure and threshold."""
+        where = f" ({self.where})" if self.where else ""
+        sign = "≥" if self.at_least else "≤"
+        return f"{self.zh} {self.en}{where}: {self.value:.6g} ({sign} {self.threshold:g})"
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""

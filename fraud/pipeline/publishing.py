@@ -49,6 +49,26 @@ def publish(
     settings: Settings,
 ) -> None:
     """Write every file of the run folder, the manifest last."""
+    with clock.stage("报告 report"):
+        totals = _write_outputs(folder, results, quality, facts, engine, settings)
+    manifest = {
+        **facts,
+        "sql": sql_text(engine.statements),
+        "skipped": {**_SKIPPED_ROOMS, **results.skipped},
+        "totals": totals,
+    }
+    folder.write_manifest(manifest, clock.measured())
+
+
+def _write_outputs(
+    folder: RunFolder,
+    results: Results,
+    quality: Any,
+    facts: Mapping[str, Any],
+    engine: Engine,
+    settings: Settings,
+) -> dict[str, Any]:
+    """Every file but the manifest; returns the month's totals."""
     part = folder.part
     write_table(results.claims.sort_values("claim_id"), "claims_scored", part)
     write_table(results.subjects.sort_values(["subject_kind", "subject_id"]), "subjects_scored", part)
@@ -60,13 +80,7 @@ def publish(
     content = _content(results, quality, facts, engine, folder, settings)
     write_html(content, part / "report.html")
     write_xlsx(content, part / "suspicions.xlsx")
-    manifest = {
-        **facts,
-        "sql": sql_text(engine.statements),
-        "skipped": {**_SKIPPED_ROOMS, **results.skipped},
-        "totals": content.totals,
-    }
-    folder.write_manifest(manifest, clock.measured())
+    return content.totals
 
 
 def _content(
@@ -86,7 +100,7 @@ def _content(
         fund_amount=float(claims["fund_amount"].sum()),
         capacity=settings.list.capacity,
         history=history(folder.out, results.month),
-        gate=[_gate_row(c) for c in quality.gate],
+        gate=[{"name": c.name, "passed": c.passed, "message": c.message} for c in quality.gate],
         findings=quality.findings,
         skipped={**_SKIPPED_ROOMS, **results.skipped},
         facts={
@@ -98,11 +112,6 @@ def _content(
         },
         notes=facts["notes"],
     )
-
-
-def _gate_row(check: Any) -> dict[str, Any]:
-    message = f"{check.zh} {check.en}: {check.value:.4g} (≤ {check.threshold:.4g})"
-    return {"name": check.name, "passed": check.passed, "message": message}
 
 
 def _evidence_columns(results: Results, engine: Engine) -> pd.DataFrame:

@@ -54,7 +54,8 @@ def rationales(
     else:
         model = _of_claims(listed, context, scorers["claim"], month)
     by_claim = claims.set_index("claim_id")
-    totals = {kind: claims.groupby(f"{kind}_id").size() for kind in _WHO if f"{kind}_id" in claims}
+    kinds = [] if from_subjects else [k for k in _WHO if f"{k}_id" in claims]
+    totals = {kind: claims.groupby(f"{kind}_id").size() for kind in kinds}
     return [
         _assemble(row, own, by_claim, totals)
         for row, own in zip(listed.to_dict("records"), model, strict=True)

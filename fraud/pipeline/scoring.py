@@ -9,7 +9,7 @@ import pandas as pd
 
 from fraud.detectors.scorer import Scorer
 from fraud.engines import Engine, dataset_tables
-from fraud.errors import DataError, NotTrainedError
+from fraud.errors import DataError, NotTrainedError, UsageError
 from fraud.features.build import FeatureTables, build
 from fraud.ingest import check
 from fraud.pipeline.frames import (
@@ -119,8 +119,7 @@ def score(
             tables = build(engine, months, KINDS, chosen.experiment.window_months, step)
         with clock.stage("评分 score"):
             results = _results(engine, tables, number, chosen, settings, previous_list(out, month), progress)
-        with clock.stage("报告 report"):
-            publish(folder, results, quality, facts, engine, clock, settings)
+        publish(folder, results, quality, facts, engine, clock, settings)
     if chosen.version:
         from fraud import tracking
 
@@ -137,7 +136,7 @@ def _gate(
     names = {c.name for c in quality.gate}
     unknown = [a for a in allow if a not in names]
     if unknown:
-        raise DataError(
+        raise UsageError(
             f"--allow: no such check: {', '.join(unknown)}. The checks are: {', '.join(sorted(names))}."
         )
     refused = [c for c in failed if c.name not in allow]
@@ -146,10 +145,7 @@ def _gate(
         quality.write(page)
         raise DataError(
             [
-                *(
-                    f"{dataset.name}: {c.name}: {c.en}: {c.value:.4g}, allowed {c.threshold:.4g}."
-                    for c in refused
-                ),
+                *(f"{dataset.name}: {c.name}: {c.message}." for c in refused),
                 f"Nothing was published. Read {page / 'quality.html'}; mend the data, or name what to "
                 f"accept: {' '.join('--allow ' + c.name for c in refused)}.",
             ]
@@ -228,6 +224,7 @@ def _results(
         _decisions(engine, month),
         month_text(month),
         subjects=chosen if from_subjects else None,
+        target=target,
         impossible=[r.code for r in load_rules() if r.impossible],
     )
     reasons = rationales(listed, actors, context, frames, model.scorers, month, from_subjects)

@@ -33,7 +33,7 @@ class Trained:
         """What a person reads after training."""
         lines = [f"model {self.name} version {self.version}{' (champion)' if self.champion else ''}"]
         for kind, scorer in self.scorers.items():
-            lines += [f"{kind}: {said}" for said in scorer.summary.get("fallbacks", [])]
+            lines += [f"{kind}: {said['zh']} {said['en']}" for said in scorer.summary["fallbacks"]]
         if self.skipped:
             lines.append(
                 f"{len(self.skipped)} features skipped for want of columns (listed in the model card)"
