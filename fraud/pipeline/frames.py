@@ -5,7 +5,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import pandas as pd
@@ -14,6 +13,7 @@ import pyarrow.parquet as pq
 from fraud.engines import Engine, open_engine
 from fraud.errors import DataError
 from fraud.ingest import canonical_dataset
+from fraud.pipeline.work import work_folder
 from fraud.schema import ENTITIES, month_text, relation
 from fraud.settings import Settings
 
@@ -33,9 +33,7 @@ def opened(dataset: Path, settings: Settings, beside: Path) -> Iterator[tuple[En
     """
     if not dataset.is_dir():
         raise DataError(f"{dataset}: no such dataset folder. Write one with fraud ingest or fraud synth.")
-    beside.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(prefix=".work-", dir=beside) as name:
-        work = Path(name)
+    with work_folder(beside) as work:
         canonical = canonical_dataset(dataset, work / "dataset", settings)
         with open_engine(settings.engine, work) as engine:
             engine.open_dataset(canonical)
