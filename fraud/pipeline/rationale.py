@@ -135,7 +135,8 @@ def _rule_reasons(row: Mapping[str, Any], by_claim: pd.DataFrame) -> tuple[list[
     for hits in by_claim.loc[list(row["evidence_claim_ids"]), "rule_hits"]:
         for code in hits:
             counts[code] = counts.get(code, 0) + 1
-    certain, broad = [], []
+    certain: list[Reason] = []
+    broad: list[Reason] = []
     for rule in load_rules():
         if rule.code in counts:
             (certain if rule.impossible else broad).append(_rule_reason(rule, counts[rule.code]))

@@ -349,7 +349,7 @@ def log_scoring(run: Path, name: str, version: str, settings: "Settings") -> str
     """
     manifest = run / "manifest.json"
     facts = json.loads(manifest.read_text(encoding="utf-8")) if manifest.exists() else {}
-    given = {"model": name, "version": version, "month": run.name}
+    given: dict[str, Any] = {"model": name, "version": version, "month": run.name}
     given |= {k: v for k, v in _flat(facts).items() if isinstance(v, (str, int, bool)) and k not in given}
     totals = {k: v for k, v in _flat(facts.get("totals", {})).items() if isinstance(v, (int, float))}
     with warnings.catch_warnings():
