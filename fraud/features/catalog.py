@@ -74,6 +74,11 @@ _COMPARED = (
     "，同类一般为{baseline}，高于{percentile}的同类",
     "; peers are usually at {baseline}, and it is above {percentile} of them",
 )
+# where low is suspicious, "above 3 % of peers" would read the wrong way round
+_COMPARED_LOW = (
+    "，同类一般为{baseline}，属于同类中最低的{percentile}",
+    "; peers are usually at {baseline}, and it is among the lowest {percentile} of them",
+)
 
 
 @dataclass(frozen=True)
@@ -114,7 +119,9 @@ class Feature:
 def _feature(name: str, entity: str, entry: Mapping[str, Any]) -> Feature:
     who_zh, who_en = WHO[entity]
     say_zh, say_en = (entry["say"][i].replace("{who}", (who_zh, who_en)[i]) for i in (0, 1))
-    compared = _COMPARED if entry["unit"] != "flag" else ("", "")
+    compared = _COMPARED_LOW if entry["direction"] < 0 else _COMPARED
+    if entry["unit"] == "flag":
+        compared = ("", "")
     return Feature(
         name=name,
         entity=entity,

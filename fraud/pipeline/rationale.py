@@ -13,6 +13,7 @@ from fraud.rules.records import Rule, load_rules
 EXPLAINED_CLAIMS = 5
 """Strongest evidence claims whose reasons are merged into a suspicion's."""
 _MODEL_REASONS = 5
+_STORY_GROUPS = 3
 _WHO = {
     "patient": ("该参保人", "This patient"),
     "doctor": ("该医师", "This doctor"),
@@ -108,22 +109,25 @@ def _assemble(
 ) -> list[Reason]:
     """Impossibilities first, then the story of a roll-up, the model's reasons and other rule hits."""
     certain, broad = _rule_reasons(row, by_claim)
-    story = _story(row, totals)
+    story = _story(row, totals, model)
     return [*certain, *story, *model[:_MODEL_REASONS], *broad]
 
 
-def _story(row: Mapping[str, Any], totals: Mapping[str, pd.Series]) -> list[Reason]:
+def _story(row: Mapping[str, Any], totals: Mapping[str, pd.Series], model: list[Reason]) -> list[Reason]:
     kind = row["subject_kind"]
     if kind not in _WHO or kind not in totals or row["claims"] < 2:
         return []
     zh, en = _WHO[kind]
     suspicious, every = int(row["claims"]), int(totals[kind].get(row["subject_id"], row["claims"]))
     money = f"{row['amount_at_risk']:,.2f}"
+    about_zh = "、".join(r["group_zh"] for r in model[:_STORY_GROUPS])
+    about_en = ", ".join(r["group_en"].lower() for r in model[:_STORY_GROUPS])
     return [
         _plain_reason(
             "story",
-            f"{zh}本月{every}笔结算中有{suspicious}笔可疑，涉及基金{money}元。",
-            f"{en} has {suspicious} suspicious claims among {every} this month, {money} of fund money.",
+            f"{zh}本月{every}笔结算中有{suspicious}笔可疑，涉及基金{money}元，主要疑点：{about_zh or '—'}。",
+            f"{en} has {suspicious} suspicious claims among {every} this month, {money} of fund money; "
+            f"mainly: {about_en or '—'}.",
             value=suspicious,
             baseline=every,
         )
