@@ -23,6 +23,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 Progress = Callable[[str, int, int], None]
+_FULL = {getattr(errno, name) for name in ("ENOSPC", "EFBIG", "EDQUOT") if hasattr(errno, name)}
 
 ConfigOption = Annotated[
     Path | None, typer.Option("--config", help="Settings file; fraud.toml here is used when it exists.")
@@ -248,12 +249,15 @@ def _show_run(run: Any) -> None:
     typer.echo(f"Excel:  {run.folder / 'suspicions.xlsx'}")
 
 
-def _system_error(error: BaseException | None) -> OSError | None:
-    """Operating system's error behind an exception: libraries wrap a full disk in their own."""
-    while error is not None:
-        if isinstance(error, OSError):
-            return error
-        error = error.__cause__ or error.__context__
+def _system_error(error: BaseException) -> OSError | None:
+    """Operating system's error: this one, or the full disk behind what a library made of it."""
+    if isinstance(error, OSError):
+        return error
+    behind: BaseException | None = error
+    while behind is not None:
+        if isinstance(behind, OSError) and behind.errno in _FULL:
+            return behind
+        behind = behind.__cause__ or behind.__context__
     return None
 
 
@@ -273,11 +277,9 @@ def main() -> None:
         if os.environ.get("FRAUD_DEBUG"):
             raise
         if failed := _system_error(error):
-            full = failed.errno in (errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", None))
-            what = "the disk or quota is full; free space and run again, nothing half-written was kept"
-            typer.echo(
-                f"error: {failed.filename or 'output'}: {what if full else failed.strerror}.", err=True
-            )
+            full = "the disk or quota is full; free space and run again, nothing half-written was kept"
+            what = full if failed.errno in _FULL else failed.strerror
+            typer.echo(f"error: {failed.filename or 'output'}: {what}.", err=True)
             sys.exit(5)
         place = traceback.extract_tb(error.__traceback__)[-1]
         typer.echo(

@@ -24,7 +24,7 @@ class EngineSettings(_Section):
     """``[engine]``: where expressions run."""
 
     name: Literal["duckdb", "spark"] = Field("duckdb", description="Engine: duckdb (embedded) or spark.")
-    memory_limit: str = Field("4GB", description="Memory DuckDB may use before it spills to disk.")
+    memory_limit: str = Field("4GB", pattern=r"(?i)^\d+(\.\d+)? *[kmgt]i?b$", description="Memory DuckDB may use before it spills to disk.")
     threads: int = Field(2, ge=1, description="Threads of the engine and of model training.")
     spill: str = Field("", description="Folder for spilled data; empty for a temporary folder beside the output.")
     master: str = Field("local[2]", description="Spark master URL; used when the engine is spark.")

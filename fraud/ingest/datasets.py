@@ -2,9 +2,11 @@
 
 import json
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.dataset as pads
 import pyarrow.parquet as pq
 
@@ -52,6 +54,7 @@ def check(
 
 def _check(store: Store, folder: Path, settings: Settings, month: int | None) -> QualityReport:
     found = dataset_tables(folder)
+    _require_columns(folder, found)
     columns = {}
     for name, path in found.items():
         schema = pads.dataset(part_files(path)).schema
@@ -86,6 +89,21 @@ def _check(store: Store, folder: Path, settings: Settings, month: int | None) ->
     if before:
         report.control_totals = before["control_totals"]
     return report
+
+
+def _require_columns(folder: Path, found: Mapping[str, Path]) -> None:
+    """Refuse a dataset whose tables lack required columns; names them all."""
+    problems = []
+    for name, path in found.items():
+        have = pads.dataset(part_files(path)).schema.names
+        missing = [c for c in TABLES[name].required if c not in have]
+        if missing:
+            problems.append(
+                f"{folder.name}: {name}: required columns are missing: {', '.join(missing)}. "
+                f"The table has: {', '.join(sorted(have))}. Map them under [{name}.columns] in a profile."
+            )
+    if problems:
+        raise DataError(problems)
 
 
 def _previous(folder: Path) -> dict[str, Any]:
@@ -134,5 +152,8 @@ def _is_typed(folder: Path) -> bool:
 
 
 def _types_fit(table: Table, files: list[str]) -> bool:
-    schema = pq.read_schema(files[0])
+    try:
+        schema = pq.read_schema(files[0])
+    except pa.ArrowInvalid:
+        raise DataError(f"{Path(files[0]).name}: not a Parquet file, or a damaged one.") from None
     return all(schema.field(c.name).type == c.arrow for c in table if c.name in schema.names)

@@ -6,6 +6,8 @@ header names are kept beside), so that leading zeros live and one place does all
 
 import bisect
 import datetime
+import gzip
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -100,6 +102,8 @@ def _read_text(store: Store, piece: Piece, source: Source, out: Path) -> Read:
         dialect = detect_dialect(piece.path, source.encoding, source.delimiter)
     except LookupError:
         raise DataError(f"{piece.label}: there is no encoding called {source.encoding}.") from None
+    except (EOFError, gzip.BadGzipFile, zlib.error):
+        raise DataError(f"{piece.label}: the archive is cut off or damaged. Copy it again.") from None
     if not dialect.header:
         raise DataError(f"{piece.label}: the file is empty. Export it again, with its header line.")
     path, lost = piece.path, 0

@@ -110,7 +110,21 @@ def _assemble(
     """Impossibilities first, then the story of a roll-up, the model's reasons and other rule hits."""
     certain, broad = _rule_reasons(row, by_claim)
     story = _story(row, totals, model)
-    return [*certain, *story, *model[:_MODEL_REASONS], *broad]
+    told = [*certain, *story, *model[:_MODEL_REASONS], *broad]
+    return told or [_overall(row, by_claim)]
+
+
+def _overall(row: Mapping[str, Any], by_claim: pd.DataFrame) -> Reason:
+    """For a score that no single group of features raised: nobody gets a suspicion without a reason."""
+    below = float((by_claim["score"] < row["score"]).mean())
+    reason = _plain_reason(
+        "overall",
+        f"没有单项特征突出；各项合计的风险高于本月{below:.0%}的结算。",
+        f"No single feature stands out; taken together the risk is above {below:.0%} of the month's claims.",
+        value=round(float(row["score"]), 6),
+        baseline=None,
+    )
+    return {**reason, "percentile": round(below, 6)}
 
 
 def _story(row: Mapping[str, Any], totals: Mapping[str, pd.Series], model: list[Reason]) -> list[Reason]:
