@@ -77,7 +77,8 @@ def explain(
     identifier = f"{scorer.target}_id"
     context, position = _context(scorer, frame_listed, frame_month, history, identifier)
     listed = context.iloc[position]
-    parts = scorer.contributions(listed, context)
+    parts, others = scorer.explained(listed, context)
+    listed = pd.concat([listed.drop(columns=others.columns, errors="ignore"), others], axis=1)
     words = {name: _entry(name, catalog) for name in parts.columns}
     group_of = np.array([words[name].group for name in parts.columns])
     values = parts.to_numpy()
@@ -162,10 +163,8 @@ def _entry(name: str, catalog: "Mapping[str, Feature]") -> _Entry:
             actor,
             OTHER_CLAIMS,
             "share",
-            f"{zh}近期其他结算的{kind_zh}可疑度为{{value}}",
-            f"Other recent claims of {en} have an {kind_en} suspicion of {{value}}".replace(
-                "an highest", "a highest"
-            ),
+            f"{zh}近期其他结算的{kind_zh}可疑度为{{value}}。",
+            f"The {kind_en} suspicion of other recent claims of {en} is {{value}}.",
         )
     entity = name.split("_", 1)[0]
     return _Entry(

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from fraud.settings import Experiment
 
 FORMAT = 1
+# months whose highest-scored rows the Shapley summary is taken over
+_LATEST = 3
 
 
 @dataclass
@@ -222,6 +224,12 @@ class Scorer:
             Index of `frame`, a column per feature and per input of the second stage; attribute
             ``attrs["base"]``: base plus a row's sum is the log-odds of its score.
         """
+        return self.explained(frame, context)[0]
+
+    def explained(
+        self, frame: pd.DataFrame, context: pd.DataFrame | None = None
+    ) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """`contributions`, and the second stage's inputs as probabilities (no columns without one)."""
         matrix = matrix_of(frame, self.features)
         extra = () if self.supervised is None else self.supervised.extra
         columns = [*self.features, *extra]
@@ -230,17 +238,19 @@ class Scorer:
         total = np.zeros((len(frame), len(columns)))
         total[:, : len(self.features)] = rarity * self.anomaly_weight
         offset = start * self.anomaly_weight
+        others = np.zeros((len(frame), 0))
         if self.supervised is not None:
             reference = self.reference
             assert reference is not None
             inputs = self._second_inputs(frame, context)
+            others = others if inputs is None else sigmoid(inputs[:, 1:])
             values, base = self.supervised.shapley(matrix, inputs, self.threads)
             known, start = share_out(values, base, lambda raw: logit(reference.percentile(raw)))
             total += known * (1 - self.anomaly_weight)
             offset += start * (1 - self.anomaly_weight)
         out = pd.DataFrame(total * self.platt.slope, index=frame.index, columns=columns)
         out.attrs["base"] = float(self.platt.logit(np.array(offset)))
-        return out
+        return out, pd.DataFrame(others, index=frame.index, columns=list(extra))
 
     def _second_inputs(self, frame: pd.DataFrame, context: pd.DataFrame | None) -> np.ndarray | None:
         """Second-stage inputs of `frame`'s rows, computed among the rows of `context`."""
@@ -259,8 +269,9 @@ class Scorer:
             margin = self.supervised.first(matrix_of(whole, self.features), self.threads)
         return self.supervised.inputs(whole, margin)[whole.index.get_indexer(frame.index)]
 
-    def _importance(self, frame: pd.DataFrame, rows: int = 500) -> dict[str, float]:
-        """Mean absolute contribution over the highest-scored rows, largest first."""
+    def _importance(self, frame: pd.DataFrame, rows: int = 200) -> dict[str, float]:
+        """Mean absolute contribution over the highest-scored rows of the latest months, largest first."""
+        frame = frame[frame["month"] > frame["month"].max() - _LATEST]
         scored = self.score(frame)
         top = np.argsort(-scored["score"].to_numpy(), kind="stable")[:rows]
         context = frame.assign(first_stage=scored["first_stage"]).reset_index(drop=True)

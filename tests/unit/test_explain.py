@@ -162,3 +162,9 @@ def test_money_days_shares_and_flags_read_as_auditors_write_them():
     assert show(3.25, "hours") == "3.2 小时"
     assert show(-0.0001, "share") == "0%"
     assert show(0.0, "flag", "en") == "no"
+
+
+def test_other_claims_reasons_show_their_value(told):
+    *_, reasons = told
+    values = [r["value"] for own in reasons for r in own if r["group"] == "other_claims"]
+    assert all(value is not None and 0 < value < 1 for value in values)
