@@ -143,6 +143,15 @@ class Engine(ABC):
         self.close()
 
 
+def silence(connection: Any) -> None:
+    """Turn DuckDB's own progress bar off.
+
+    In a notebook without ipywidgets it is off already, and DuckDB refuses to hear of the setting.
+    """
+    if connection.execute("SELECT current_setting('enable_progress_bar')").fetchall()[0][0]:
+        connection.execute("SET enable_progress_bar = false")
+
+
 class DuckEngine(Engine):
     """DuckDB in this process: out of core, within a memory limit."""
 
@@ -163,7 +172,7 @@ class DuckEngine(Engine):
                 "autoload_known_extensions": False,
             }
         )
-        self._connection.execute("SET enable_progress_bar = false")
+        silence(self._connection)
 
     def register(self, name: str, path: Path) -> None:  # noqa: D102
         self._connection.read_parquet(part_files(path)).create_view(name, replace=True)

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fraud.engines import silence
 from fraud.errors import EngineError
 from fraud.settings import EngineSettings
 
@@ -99,7 +100,7 @@ class Store:
                 "autoload_known_extensions": False,
             }
         )
-        self.connection.execute("SET enable_progress_bar = false")
+        silence(self.connection)
         for macro in _MACROS:
             self.connection.execute(macro)
 
