@@ -23,7 +23,11 @@ from fraud.settings import Settings
 
 
 def check(
-    dataset: Path, settings: Settings, progress: Progress | None = None, month: int | None = None
+    dataset: Path,
+    settings: Settings,
+    progress: Progress | None = None,
+    month: int | None = None,
+    beside: Path | None = None,
 ) -> QualityReport:
     """Quality of a dataset folder, CSV or Parquet.
 
@@ -35,13 +39,15 @@ def check(
         Thresholds.
     month : int, optional
         Month number to be scored: its volume is compared with the three months before.
+    beside : Path, optional
+        Folder for temporary files; the system's when left out.
 
     Raises
     ------
     DataError
         There is no claims table, or required columns are missing.
     """
-    with tempfile.TemporaryDirectory(prefix="fraud-check-") as temporary:
+    with tempfile.TemporaryDirectory(prefix="fraud-check-", dir=beside) as temporary:
         work = Path(temporary)
         folder = canonical_dataset(dataset, work / "dataset", settings, progress)
         with storage_errors(work, settings.engine.memory_limit):

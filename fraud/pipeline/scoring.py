@@ -105,7 +105,7 @@ def score(
     with opened(dataset, settings, out) as (engine, canonical), RunFolder(out, month) as folder:
         require_month(engine, dataset, number)
         with clock.stage("质量 quality"):
-            quality = _gate(canonical, out, month, settings, allow, progress)
+            quality = _gate(canonical, engine.work, out, month, settings, allow, progress)
         with clock.stage("模型 model"):
             chosen = _model(engine, dataset, number, model, settings, progress)
         facts = _facts(canonical, out, month, settings, chosen, allow)
@@ -128,10 +128,16 @@ def score(
 
 
 def _gate(
-    dataset: Path, out: Path, month: str, settings: Settings, allow: tuple[str, ...], progress: Progress
+    dataset: Path,
+    work: Path,
+    out: Path,
+    month: str,
+    settings: Settings,
+    allow: tuple[str, ...],
+    progress: Progress,
 ) -> Any:
     """Quality report of the dataset; raises where a check fails that was not allowed by name."""
-    quality = check(dataset, settings, progress, month=month_number(month))
+    quality = check(dataset, settings, progress, month=month_number(month), beside=work)
     failed = [c for c in quality.gate if not c.passed]
     names = {c.name for c in quality.gate}
     unknown = [a for a in allow if a not in names]
