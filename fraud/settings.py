@@ -108,7 +108,7 @@ class Experiment(_Section):
     seed: int = Field(7, description="Seed of everything random.")
     include: tuple[str, ...] = Field((), description="Features to use, by name; empty for the whole catalog.")
     exclude: tuple[str, ...] = Field((), description="Features to leave out, by name.")
-    anomaly_weight: Share = Field(0.3, description="Weight of the label-free percentile in the rank blend of claim scores.")
+    anomaly_weight: Share = Field(0.2, description="Weight of the label-free percentile in the log-odds blend of scores.")
     second_stage: bool = Field(True, description="Add out-of-fold means over patient, doctor and institution (detection notes: +0.04 AP).")
     folds: int = Field(5, ge=2, description="Folds of the out-of-fold predictions.")
     fold_group: Literal["claim", "patient", "doctor", "institution"] = Field("doctor", description="Whose claims never stand on both sides of a fold.")
