@@ -33,6 +33,9 @@ THEMES = (
     companions,
 )
 
+TOGETHER = 6
+"""Parts joined at once: more hash tables than fit in memory spill, at forty times the cost."""
+
 IDS = ("claim_id", "month", "patient_id", "doctor_id", "department_id", "institution_id", "visit_type")
 
 
@@ -52,4 +55,9 @@ def build(scope: Scope) -> ir.Table:
         ),
     )
     parts = [part for theme in THEMES for part in theme.build(scope)]
-    return scope.keep("claim", join_all(table, parts, "claim_id"))
+    ids = table.select("claim_id")
+    merged = [
+        scope.keep(f"claim_parts{i}", join_all(ids, parts[i : i + TOGETHER], "claim_id"))
+        for i in range(0, len(parts), TOGETHER)
+    ]
+    return scope.keep("claim", join_all(table, merged, "claim_id"))
