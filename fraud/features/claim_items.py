@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import ibis
 import ibis.expr.types as ir
 
-from fraud.features.measures import exact_sum, fixed_mean, flag, left, log, ratio
+from fraud.features.measures import exact_sum, fixed_mean, flag, left, log, ratio, without
 from fraud.features.scope import PEERS, SMALL, Scope
 from fraud.schema import relation
 
@@ -167,9 +167,8 @@ def _fit(scope: Scope, items: ir.Table, calendar: ir.Table) -> ir.Table:
         strange=exact_sum(rows.unusual * rows.cents),
         known_cents=exact_sum(rows.known_cents),
     )
-    return result.mutate(claim_unusual_amount_share=ratio(result.strange, result.known_cents)).drop(
-        "strange", "known_cents"
-    )
+    result = result.mutate(claim_unusual_amount_share=ratio(result.strange, result.known_cents))
+    return without(result, "strange", "known_cents")
 
 
 def _frequency(scope: Scope, present: ir.Table, calendar: ir.Table, group: list[str], name: str) -> ir.Table:

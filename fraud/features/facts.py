@@ -9,7 +9,7 @@ from typing import Any
 import ibis
 import ibis.expr.types as ir
 
-from fraud.features.measures import DAY, exact_sum, flag, left, ratio
+from fraud.features.measures import DAY, exact_sum, flag, left, ratio, without
 from fraud.features.scope import STAY_MINIMUM, Scope
 from fraud.schema import STAY_TYPES, relation
 
@@ -68,7 +68,7 @@ def build(scope: Scope) -> ir.Table:
         net_fund=_net(claims.fund, claims.refunded_fund),
         refund_share=ratio(-claims.refunded_total, claims.total),
     )
-    return scope.keep("claims", claims.drop("refunded_total", "refunded_fund"))
+    return scope.keep("claims", without(claims, "refunded_total", "refunded_fund"))
 
 
 def _net(amount: Any, refunded: Any) -> ir.IntegerValue:
@@ -138,7 +138,7 @@ def _context(claims: ir.Table) -> ir.Table:
             (claims.settled_at.year() - claims.birth_year).cast("float64"),
         ).clip(0.0, 120.0),
     )
-    return claims.drop("department_specialty", "doctor_specialty")
+    return without(claims, "department_specialty", "doctor_specialty")
 
 
 def _people() -> ir.Table:

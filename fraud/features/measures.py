@@ -214,6 +214,11 @@ def join_all(table: ir.Table, parts: Sequence[ir.Table], keys: str | Sequence[st
     return joined.select(*columns)
 
 
+def without(table: ir.Table, *names: str) -> ir.Table:
+    """All columns but some. `Table.drop` of several writes them in the order of Python's text hashes."""
+    return table.select(*(c for c in table.columns if c not in names))
+
+
 def left(table: ir.Table, part: ir.Table, keys: str | Sequence[str]) -> ir.Table:
     """Left join of one part; see `join_all`."""
     return join_all(table, [part], keys)

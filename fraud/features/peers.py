@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import ibis
 import ibis.expr.types as ir
 
-from fraud.features.measures import left
+from fraud.features.measures import left, without
 from fraud.features.scope import PEERS, SMALL, Scope
 
 LEVELS = (
@@ -100,7 +100,7 @@ def spread(scope: Scope, values: ir.Table, names: Mapping[str, str], stem: str) 
     own = claims.select("claim_id", scored_month="month").inner_join(
         chosen.select("claim_id", "peer_group"), "claim_id"
     )
-    return left(own, groups, key).drop(*key)
+    return without(left(own, groups, key), *key)
 
 
 def _members(scope: Scope, window: ir.Table, chosen: ir.Table, values: ir.Table) -> ir.Table:
