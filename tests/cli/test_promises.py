@@ -214,17 +214,18 @@ main()
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no limits on files")
-def test_a_disk_that_fills_while_features_are_built(own_model, sample, scored, tmp_path):
-    out = shutil.copytree(scored, tmp_path / "runs")
-    before = files(out / MONTH)
-    own_model.settings("[list]\ncapacity = 5\n")
-    words = [sys.executable, "-c", SMALL_FILES, 30_000, "score", sample, "--month", MONTH]
-    words += ["--out", out, "--config", own_model.config]
+def test_a_disk_that_fills_while_features_are_built(place, sample, tmp_path):
+    out, dataset = tmp_path / "runs", thin(sample, tmp_path / "csv")
+    place.settings("[gate]\nmin_volume_ratio = 0\n")
+    parquet = tmp_path / "dataset"
+    assert place.run("ingest", dataset, parquet).code == 0
+    words = [sys.executable, "-c", SMALL_FILES, 30_000, "score", parquet, "--month", MONTH]
+    words += ["--out", out, "--config", place.config]
     done = subprocess.run([str(w) for w in words], capture_output=True, text=True)
     assert done.returncode == 5, done.stderr
     assert "ree disk" in done.stderr
     assert "Traceback" not in done.stderr
-    assert files(out / MONTH) == before
+    assert not (out / MONTH).exists()
     assert scraps(out) == []
 
 
