@@ -67,11 +67,14 @@ AGGREGATES: dict[str, Aggregate] = {
         exact_sum(ibis.ifelse(r.is_stay == 1, r.total, 0)), exact_sum(r.stay_days * r.is_stay) * 100
     ),
     "amount_per_day_mean": _mean("claim_amount_per_day"),
+    "amount_per_day_p90": lambda r: r.claim_amount_per_day.quantile(0.9).cast("float64"),
+    "amount_per_day_max": lambda r: r.claim_amount_per_day.max().cast("float64"),
     "inpatient_share": lambda r: share(r.is_stay),
     "pharmacy_share": _is("visit_type", "pharmacy"),
     "chronic_share": _is("visit_type", "chronic"),
     "emergency_share": _is("visit_type", "emergency"),
     "stay_mean": lambda r: ratio(exact_sum(r.stay_days), r.stay_days.count()),
+    "stay_p90": lambda r: r.stay_days.quantile(0.9).cast("float64"),
     "stay_max": lambda r: r.stay_days.max().cast("float64"),
     "stay_to_expected": lambda r: ratio(
         exact_sum(ibis.ifelse(r.days_expected.notnull(), r.stay_days, 0)), _sum_rounded(r.days_expected)
@@ -84,6 +87,10 @@ AGGREGATES: dict[str, Aggregate] = {
     "out_of_region_new_share": _at_least("claim_out_of_region_new"),
     "round_amount_share": _at_least("claim_round_amount"),
     "same_amount_share": _at_least("claim_same_amount_same_place_365d"),
+    "same_amount_most": lambda r: r.claim_same_amount_same_place_365d.max().cast("float64"),
+    "same_amount_value": lambda r: ratio(
+        exact_sum(ibis.ifelse(r.claim_same_amount_same_place_365d >= 1, r.total, 0)), ibis.literal(100)
+    ),
     "same_amount_claims": lambda r: exact_sum(flag(r.claim_same_amount_same_place_365d >= 1)),
     "refund_share": lambda r: ratio(exact_sum(r.total - r.net_total), exact_sum(r.total)),
     "no_doctor_share": lambda r: share(flag(r.doctor_id.isnull())),

@@ -19,7 +19,8 @@ SCORES = {
 LEVELS = (("kind", "ownership"), ("kind",))
 
 LINKS = tuple(
-    partial(make, key="institution_id") for make in (links.shared_patients, links.flows, links.item_spread)
+    partial(make, key="institution_id")
+    for make in (links.shared_patients, links.patient_means, links.flows, links.item_spread)
 )
 
 

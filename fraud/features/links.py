@@ -3,7 +3,8 @@
 import ibis
 import ibis.expr.types as ir
 
-from fraud.features.measures import DAY, entropy, exact_sum, integer, left, ratio
+from fraud.features.entity import window_rows
+from fraud.features.measures import DAY, entropy, exact_sum, fixed_mean, integer, left, ratio
 from fraud.features.scope import Scope
 
 FOLLOWS = 21
@@ -41,6 +42,25 @@ def shared_patients(scope: Scope, key: str) -> ir.Table:
         partner_top_share=ratio(rows.most.fill_null(0), rows.n),
         partner_n=integer(rows.partner_n.fill_null(0)),
     )
+
+
+def patient_means(scope: Scope, key: str) -> ir.Table:
+    """What an entity's stays cost a day, as a mean over its patients.
+
+    A mean over claims lets one patient who comes often hide the others; each patient counts once here.
+
+    Returns
+    -------
+    Table
+        key, scored_month, amount_per_day_patient_mean (yuan).
+    """
+    rows = window_rows(scope, key, "patient_id", "total", "stay_days", "is_stay")
+    stays = rows.filter(rows.is_stay == 1)
+    keys = [key, "scored_month"]
+    own = stays.group_by([*keys, "patient_id"]).agg(
+        per_day=ratio(exact_sum(stays.total), exact_sum(stays.stay_days) * 100)
+    )
+    return own.group_by(keys).agg(amount_per_day_patient_mean=fixed_mean(own.per_day))
 
 
 def flows(scope: Scope, key: str) -> ir.Table:
