@@ -85,16 +85,27 @@ class ForestSettings(_Section):
 class BoostingSettings(_Section):
     """``[boosting]``: LightGBM."""
 
-    trees: int = Field(200, ge=10, description="Most trees; early stopping on the latest slice may take fewer.")
-    leaves: int = Field(15, ge=2, description="Leaves per tree.")
-    depth: int = Field(5, ge=1, description="Depth per tree.")
+    trees: int = Field(300, ge=10, description="Most trees; early stopping on the latest slice may take fewer.")
+    fewest_trees: int = Field(250, ge=1, description="Early stopping takes no fewer (log-loss of a few hundred audits stops earlier than the order of claims improves); at most `trees`.")
+    leaves: int = Field(31, ge=2, description="Leaves per tree; fewer are used below 500 confirmed labels.")
+    depth: int = Field(16, ge=1, description="Depth per tree.")
     rate: float = Field(0.05, gt=0, le=1, description="Learning rate.")
     min_leaf: int = Field(20, ge=1, description="Fewest rows in a leaf.")
-    columns: Share = Field(0.5, description="Share of features each tree sees.")
-    rows: Share = Field(0.8, description="Share of rows each tree sees.")
-    l2: float = Field(5.0, ge=0, description="L2 regularisation of leaf values.")
-    bags: int = Field(5, ge=1, description="Bootstrap models; scores and reasons are their mean.")
+    columns: Share = Field(0.3, description="Share of features each tree sees.")
+    rows: Share = Field(1.0, description="Share of rows each tree sees.")
+    l2: float = Field(0.0, ge=0, description="L2 regularisation of leaf values.")
+    bags: int = Field(5, ge=1, description="Models on resampled rows; scores and reasons are their mean.")
+    resample: Share = Field(0.95, description="Share of each class's rows a resample draws, without replacement (drawing all with replacement was measured worse).")
     min_positives: int = Field(20, ge=1, description="Fewest confirmed labels to train on; below it the anomaly score carries the list.")
+
+
+class SelfTrainingSettings(_Section):
+    """``[self_training]``: what unaudited claims add to the supervised model (claim targets only)."""
+
+    background: float = Field(3.0, ge=0, description="Unaudited claims used as weak negatives, as a multiple of the audited ones; 0 for none.")
+    background_weight: Share = Field(0.05, description="Weight of a weak negative; an audited claim weighs 1.")
+    share: Share = Field(0.007, description="Share of unaudited claims, the highest-scored, that a second model takes as weak positives; 0 for no second model.")
+    weight: Share = Field(0.3, description="Weight of a weak positive.")
 
 
 class Experiment(_Section):
@@ -108,13 +119,14 @@ class Experiment(_Section):
     seed: int = Field(7, description="Seed of everything random.")
     include: tuple[str, ...] = Field((), description="Features to use, by name; empty for the whole catalog.")
     exclude: tuple[str, ...] = Field((), description="Features to leave out, by name.")
-    anomaly_weight: Share = Field(0.2, description="Weight of the label-free percentile in the log-odds blend of scores.")
-    second_stage: bool = Field(True, description="Add out-of-fold means over patient, doctor and institution (detection notes: +0.04 AP).")
+    anomaly_weight: Share = Field(0.1, description="Weight of the label-free percentile in the log-odds blend of scores.")
+    second_stage: bool = Field(False, description="Add what the first stage says of the other claims of the same patient, doctor, department and institution. Off: beside entity features and self-training it was measured to hurt (docs/decisions.md).")
     folds: int = Field(5, ge=2, description="Folds of the out-of-fold predictions.")
     fold_group: Literal["claim", "patient", "doctor", "institution"] = Field("doctor", description="Whose claims never stand on both sides of a fold.")
     context_months: int = Field(3, ge=1, description="Months, the scored one included, whose claims the second stage looks at; the frame given to scoring must hold them.")
     forest: ForestSettings = Field(default_factory=ForestSettings)
     boosting: BoostingSettings = Field(default_factory=BoostingSettings)
+    self_training: SelfTrainingSettings = Field(default_factory=SelfTrainingSettings)
 
 
 def _load(model: type[BaseModel], path: Path) -> BaseModel:

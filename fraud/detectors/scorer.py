@@ -1,8 +1,8 @@
 """One detector to train, score, explain and keep: isolation forest, boosted trees and their blend.
 
-The blend is additive in log-odds, z = (1 - w) · logit(supervised percentile) + w · logit(anomaly
-percentile), then calibrated; percentiles are against the training months, so a new month is
-comparable and one claim can be scored alone. Being additive, it can be explained exactly.
+The blend is additive in log-odds, z = (1 - w) · supervised margin + w · logit(anomaly percentile),
+then calibrated; the percentile is against the training months, so a new month is comparable and one
+claim can be scored alone. Being additive, it can be explained exactly.
 """
 
 import json
@@ -25,7 +25,7 @@ from fraud.errors import NotTrainedError
 if TYPE_CHECKING:
     from fraud.settings import Experiment
 
-FORMAT = 1
+FORMAT = 2
 # months whose highest-scored rows the Shapley summary is taken over
 _LATEST = 3
 
@@ -43,8 +43,6 @@ class Scorer:
     forest : Forest
     supervised : Supervised or None
         None where labels were too few.
-    reference : Reference or None
-        Distribution of the supervised margin over the training rows.
     anomaly_weight : float
         Weight of the label-free percentile in the blend.
     platt, platt_supervised : Platt
@@ -59,7 +57,6 @@ class Scorer:
     features: tuple[str, ...]
     forest: Forest
     supervised: Supervised | None = None
-    reference: Reference | None = None
     anomaly_weight: float = 1.0
     platt: Platt = field(default_factory=Platt)
     platt_supervised: Platt = field(default_factory=Platt)
@@ -140,12 +137,10 @@ class Scorer:
         training = supervised.train(frame, matrix, audited, experiment, progress, self.threads)
         self.supervised = training.model
         margin = self.supervised.margin(frame, self.supervised.first(matrix, self.threads))
-        self.reference = Reference.fit(margin)
         self.anomaly_weight = experiment.anomaly_weight
         anomaly = self.forest.reference.percentile(self.forest.raw(matrix, self.threads))
-        weight = self.anomaly_weight
-        everyone = (1 - weight) * logit(self.reference.percentile(margin)) + weight * logit(anomaly)
-        held_out = (1 - weight) * logit(training.held_out_share) + weight * logit(anomaly[audited.row])
+        everyone = self._blend(margin, anomaly)
+        held_out = self._blend(training.held_out, anomaly[audited.row])
         self.platt, notes = calibrate(held_out, audited, everyone)
         self.platt_supervised, _ = calibrate(training.held_out, audited, margin)
         self.summary["fallbacks"] += notes
@@ -203,9 +198,8 @@ class Scorer:
         return pd.DataFrame(out, index=frame.index)
 
     def _blend(self, margin: np.ndarray, anomaly: np.ndarray) -> np.ndarray:
-        assert self.reference is not None
         weight = self.anomaly_weight
-        return (1 - weight) * logit(self.reference.percentile(margin)) + weight * logit(anomaly)
+        return (1 - weight) * margin + weight * logit(anomaly)
 
     def contributions(self, frame: pd.DataFrame, context: pd.DataFrame | None = None) -> pd.DataFrame:
         """Explain the score's log-odds exactly.
@@ -240,14 +234,11 @@ class Scorer:
         offset = start * self.anomaly_weight
         others = np.zeros((len(frame), 0))
         if self.supervised is not None:
-            reference = self.reference
-            assert reference is not None
             inputs = self._second_inputs(frame, context)
             others = others if inputs is None else sigmoid(inputs[:, 1:])
             values, base = self.supervised.shapley(matrix, inputs, self.threads)
-            known, start = share_out(values, base, lambda raw: logit(reference.percentile(raw)))
-            total += known * (1 - self.anomaly_weight)
-            offset += start * (1 - self.anomaly_weight)
+            total += values * (1 - self.anomaly_weight)
+            offset += base * (1 - self.anomaly_weight)
         out = pd.DataFrame(total * self.platt.slope, index=frame.index, columns=columns)
         out.attrs["base"] = float(self.platt.logit(np.array(offset)))
         return out, pd.DataFrame(others, index=frame.index, columns=list(extra))
@@ -293,7 +284,6 @@ class Scorer:
                 "reference": self.forest.reference.as_dict(),
             },
             "supervised": None if self.supervised is None else self.supervised.save(folder),
-            "reference": None if self.reference is None else self.reference.as_dict(),
             "anomaly_weight": self.anomaly_weight,
             "platt": [self.platt.slope, self.platt.intercept],
             "platt_supervised": [self.platt_supervised.slope, self.platt_supervised.intercept],
@@ -335,7 +325,6 @@ class Scorer:
             features=tuple(data["features"]),
             forest=forest,
             supervised=None if part is None else Supervised.load(folder, part),
-            reference=None if data["reference"] is None else Reference.from_dict(data["reference"]),
             anomaly_weight=float(data["anomaly_weight"]),
             platt=Platt(*data["platt"]),
             platt_supervised=Platt(*data["platt_supervised"]),

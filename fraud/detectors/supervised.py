@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from fraud.detectors import folds, second_stage
+from fraud.detectors import folds, second_stage, self_training
 from fraud.detectors.boosting import Boosting, best_rounds, regularised
 from fraud.detectors.calibration import sigmoid
 from fraud.detectors.frames import Audited
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 # share of audited rows, and rows of each class, in the later slice that stops training
 _SLICE, _FEWEST = 0.2, 10
+# confirmed labels from which trees may be large; unaudited claims steady a claim model sooner
+_ENOUGH, _ENOUGH_CLAIMS = 500, 250
 
 
 @dataclass(frozen=True)
@@ -95,8 +97,6 @@ class Training:
     model : Supervised
     held_out : ndarray, shape (audited rows,)
         Out-of-fold margin of the whole model.
-    held_out_share : ndarray, shape (audited rows,)
-        The same as a share of all rows that score lower under the fold's model.
     stopping : str
         "time" (latest slice) or "folds".
     curve : ndarray
@@ -105,7 +105,6 @@ class Training:
 
     model: Supervised
     held_out: np.ndarray
-    held_out_share: np.ndarray
     stopping: str
     curve: np.ndarray
 
@@ -118,17 +117,19 @@ def train(
     progress: Callable[[str, int, int], None] | None = None,
     threads: int = 1,
 ) -> Training:
-    """Fit both stages on audited rows only.
+    """Fit on audited rows, weakly on unaudited ones, and the second stage where it is asked for.
 
     Parameters
     ----------
     frame : DataFrame
-        Feature table of the training window; the unaudited rows serve as context, never as negatives.
+        Feature table of the training window; for claims its unaudited rows weigh in as
+        `fraud.detectors.self_training` says, otherwise they are context only.
     matrix : ndarray, shape (rows, features)
     audited : Audited
     experiment : Experiment
     """
-    settings = regularised(experiment.boosting, audited.positives)
+    enough = _ENOUGH_CLAIMS if experiment.target == "claim" else _ENOUGH
+    settings = regularised(experiment.boosting, audited.positives, enough)
     rows, label = audited.row, audited.label
     x = matrix[rows]
     fold = folds.grouped(_groups(frame, audited, experiment), label, experiment.folds)
@@ -137,16 +138,25 @@ def train(
     held = [mask for mask in held if 0 < label[~mask].sum() < (~mask).sum() and mask.any()]
     rounds, curve = best_rounds(x, label, held, settings, experiment.seed)
     staged = experiment.second_stage and experiment.target == "claim"
-    first, shares, everywhere = _out_of_fold(
-        matrix, audited, fold, settings, rounds, experiment, progress, threads, keep=staged
+    pool = _pool(len(matrix), rows, experiment)
+    first, everywhere = _out_of_fold(
+        matrix, audited, pool, fold, settings, rounds, experiment, progress, threads, keep=staged
     )
-    boosting = Boosting.fit(x, label, settings, rounds, experiment.seed)
+    weak = experiment.self_training
+    boosting = self_training.fit(
+        matrix, rows, label, pool, settings, weak, rounds, experiment.seed, threads=threads
+    )
     second, margin = None, first
     if staged:
-        second, margin, shares = _second(frame, audited, fold, first, everywhere, experiment)
-    return Training(
-        Supervised(boosting, second), margin, shares, "time" if late is not None else "folds", curve
-    )
+        second, margin = _second(frame, audited, fold, first, everywhere, experiment)
+    return Training(Supervised(boosting, second), margin, "time" if late is not None else "folds", curve)
+
+
+def _pool(count: int, audited: np.ndarray, experiment: "Experiment") -> np.ndarray:
+    """Unaudited rows that training may use: those of claims, of which few are audited."""
+    if experiment.target != "claim":
+        return np.zeros(0, dtype=np.int64)
+    return np.setdiff1d(np.arange(count), audited)
 
 
 def _groups(frame: pd.DataFrame, audited: Audited, experiment: "Experiment") -> np.ndarray:
@@ -163,6 +173,7 @@ def _groups(frame: pd.DataFrame, audited: Audited, experiment: "Experiment") -> 
 def _out_of_fold(
     matrix: np.ndarray,
     audited: Audited,
+    pool: np.ndarray,
     fold: np.ndarray,
     settings: Any,
     rounds: int,
@@ -170,35 +181,30 @@ def _out_of_fold(
     progress: Callable[[str, int, int], None] | None,
     threads: int,
     keep: bool,
-) -> tuple[np.ndarray, np.ndarray, list[np.ndarray]]:
+) -> tuple[np.ndarray, list[np.ndarray]]:
     """First-stage margins of audited rows under models that did not see their group."""
-    margin, share = np.zeros(len(fold)), np.zeros(len(fold))
+    margin = np.zeros(len(fold))
     everywhere = []
     for k in range(experiment.folds):
         held = fold == k
         if progress:
             progress("out-of-fold models", k, experiment.folds)
-        model = Boosting.fit(
-            matrix[audited.row[~held]],
+        model = self_training.fit(
+            matrix,
+            audited.row[~held],
             audited.label[~held],
+            pool,
             settings,
+            experiment.self_training,
             rounds,
             experiment.seed + 1000 * (k + 1),
             bags=1,  # one model a fold scores every row; a bag would cost as many times more
+            threads=threads,
         )
-        all_rows = model.margin(matrix, threads)
-        margin[held] = all_rows[audited.row[held]]
-        share[held] = _share_below(all_rows, margin[held])
-        everywhere.append(all_rows if keep else np.zeros(0))
-    return margin, share, everywhere
-
-
-def _share_below(all_rows: np.ndarray, values: np.ndarray) -> np.ndarray:
-    ordered = np.sort(all_rows)
-    low = np.searchsorted(ordered, values, side="left")
-    high = np.searchsorted(ordered, values, side="right")
-    edge = 0.5 / max(len(ordered), 1)
-    return np.clip((low + high) / 2 / max(len(ordered), 1), edge, 1 - edge)
+        margin[held] = model.margin(matrix[audited.row[held]], threads)
+        if keep:
+            everywhere.append(model.margin(matrix, threads))
+    return margin, everywhere
 
 
 def _second(
@@ -208,7 +214,7 @@ def _second(
     first: np.ndarray,
     everywhere: list[np.ndarray],
     experiment: "Experiment",
-) -> tuple[SecondStage, np.ndarray, np.ndarray]:
+) -> tuple[SecondStage, np.ndarray]:
     """Fit the second stage and its own out-of-fold margins on the same folds."""
     actors = second_stage.actors_in(frame)
     average = float(np.mean([sigmoid(m).mean() for m in everywhere]))
@@ -224,12 +230,11 @@ def _second(
     def fit(rows: np.ndarray) -> SecondStage:
         return SecondStage.fit(x[rows], audited.label[rows], actors, experiment.context_months, average)
 
-    margin, share = np.zeros(len(fold)), np.zeros(len(fold))
+    margin = np.zeros(len(fold))
     for k in range(experiment.folds):
         held = fold == k
         if not held.any():
             continue
         model = fit(np.flatnonzero(~held))
         margin[held] = model.margin(x[held])
-        share[held] = _share_below(model.margin(inputs[k]), margin[held])
-    return fit(np.arange(len(fold))), margin, share
+    return fit(np.arange(len(fold))), margin

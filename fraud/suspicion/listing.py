@@ -33,14 +33,28 @@ def suspicion_id(subject_kind: str, subject_id: str) -> str:
 
 
 def rationale_hash(reasons: Sequence[Reason], score: float, amount_at_risk: float) -> str:
-    """SHA-256 of the canonical JSON of a rationale, so that later changes to it can be seen."""
+    """SHA-256 of the canonical JSON of a rationale, so that later changes to it can be seen.
+
+    Takes reasons as scoring made them or as they are read back from a published run: only the
+    fields that a run keeps count, as the types it keeps them in.
+    """
     rationale = {
         "amount_at_risk": f"{amount_at_risk:.2f}",
-        "reasons": [_plain(dict(r)) for r in reasons],
+        "reasons": [_kept(r) for r in reasons],
         "score": f"{score:.{_SCORE_DIGITS}f}",
     }
     text = json.dumps(rationale, ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+_TEXTS = ("code", "sentence_zh", "sentence_en", "peer_group")
+_NUMBERS = ("value", "baseline", "peer_n", "percentile", "contribution", "own_past")
+
+
+def _kept(reason: Reason) -> dict[str, Any]:
+    plain = _plain(dict(reason))
+    numbers = {k: None if plain.get(k) is None else float(plain[k]) for k in _NUMBERS}
+    return {k: plain.get(k) for k in _TEXTS} | numbers
 
 
 def _plain(value: Any) -> Any:

@@ -187,3 +187,12 @@ def test_training_says_what_it_made_in_words(trained):
     said = (trained.folder / "said.txt").read_text(encoding="utf-8")
     assert "version 1 (champion)" in said
     assert "{" not in said
+
+
+def test_rationale_hash_is_recomputed_from_the_published_list(run):
+    from fraud.suspicion import rationale_hash
+
+    for row in read(run, "suspicions").to_dict("records"):
+        assert row["rationale_hash"] == rationale_hash(
+            row["reasons"], row["score"], float(row["amount_at_risk"])
+        )

@@ -12,7 +12,11 @@ from fraud.settings import BoostingSettings, Experiment, ForestSettings
 from tests.unit.detector_frames import FEATURES, audits, claims
 
 SMALL = Experiment(
-    boosting=BoostingSettings(trees=40, bags=2), forest=ForestSettings(trees=50), folds=3, context_months=3
+    boosting=BoostingSettings(trees=40, bags=2),
+    forest=ForestSettings(trees=50),
+    folds=3,
+    context_months=3,
+    second_stage=True,
 )
 
 

@@ -34,7 +34,10 @@ CATALOG = {
 def told():
     frame, bad = claims()
     experiment = Experiment(
-        boosting=BoostingSettings(trees=30, bags=2), forest=ForestSettings(trees=30), folds=3
+        boosting=BoostingSettings(trees=30, bags=2),
+        forest=ForestSettings(trees=30),
+        folds=3,
+        second_stage=True,
     )
     scorer = Scorer.fit(frame, audits(frame, bad), experiment, directions={})
     last = frame["month"].max()
