@@ -11,6 +11,7 @@ Lines, all on the same claims:
   forest            isolation forest alone, same features, no labels
   lightgbm          LightGBM alone on audited claims, same features
   lightgbm_all      LightGBM alone with unaudited claims taken as negative
+  ours, audited     the toolkit without what unaudited claims add (no self-training)
   ours              `score` of the toolkit; money is ranked by its expected recovery
   loss              rank by the true loss (the ceiling of money@1 %)
 Writes results.md and results.json beside this file.
@@ -28,7 +29,7 @@ from fraud.evaluate import average_precision, precision_at
 from fraud.features.build import build
 from fraud.pipeline.frames import labels, months_with_claims, opened, read_frame
 from fraud.pipeline.training import fit_scorers
-from fraud.settings import Experiment, Settings
+from fraud.settings import Experiment, SelfTrainingSettings, Settings
 from fraud.synthetic import generate
 
 HERE = Path(__file__).parent
@@ -71,6 +72,16 @@ def figures(name, score, fund, fraud, loss, absent, ranked=None):
     }
 
 
+def score_months(scorer, frame, months, context: int) -> pd.DataFrame:
+    """Scores of each month's claims, with the months before it as context."""
+    parts = []
+    for month in months:
+        first = month - context + 1 if scorer.needs_context else month
+        rows = frame[frame["month"].between(first, month)]
+        parts.append(scorer.score(rows)[rows["month"] == month])
+    return pd.concat(parts)
+
+
 def one_city(seed: int, patients: int, camouflage: float) -> list[dict]:
     settings, experiment = Settings(), Experiment()
     absent_schemes = ABSENT.get(seed, ("hanging_bed", "drug_resale"))
@@ -84,18 +95,17 @@ def one_city(seed: int, patients: int, camouflage: float) -> list[dict]:
             months = months_with_claims(engine)[: TRAIN_MONTHS + SCORE_MONTHS]
             tables = build(engine, months)
             past, future = months[:TRAIN_MONTHS], months[TRAIN_MONTHS:]
-            scorer = fit_scorers(engine, tables, past, experiment, settings, kinds=("claim",))["claim"]
+            bare = experiment.model_copy(update={"self_training": SelfTrainingSettings(background=0, share=0)})
+            fitted = [
+                fit_scorers(engine, tables, past, e, settings, kinds=("claim",))["claim"]
+                for e in (experiment, bare)
+            ]
             known = labels(engine, "claim", past[-1])
             frame = read_frame(tables.paths["claim"], months)
             features = tables.columns["claim"]
         truth = pd.read_parquet(city / "truth" / "claims.parquet")
-        scored = [
-            scorer.score(frame[frame["month"].between(m - experiment.context_months + 1, m)]).loc[
-                lambda s, m=m: frame.loc[s.index, "month"] == m
-            ]
-            for m in future
-        ]
-    ours = pd.concat(scored)
+        scores = [score_months(scorer, frame, future, experiment.context_months) for scorer in fitted]
+    ours, audited_only = scores
     test = frame.loc[ours.index]
     train = frame[frame["month"].isin(past)]
     scheme = test["claim_id"].map(truth.set_index("claim_id")["scheme"])
@@ -113,6 +123,7 @@ def one_city(seed: int, patients: int, camouflage: float) -> list[dict]:
         figures("forest", ours["anomaly"].to_numpy(), *common),
         figures("lightgbm", alone, *common),
         figures("lightgbm_all", every, *common),
+        figures("ours, audited", audited_only["score"].to_numpy(), *common),
         figures("ours", ours["score"].to_numpy(), *common),
         figures("loss", loss.to_numpy(), *common, ranked=loss.to_numpy()),
     ]

@@ -183,6 +183,8 @@ def _out_of_fold(
     keep: bool,
 ) -> tuple[np.ndarray, list[np.ndarray]]:
     """First-stage margins of audited rows under models that did not see their group."""
+    # without the second, self-trained model: it would double the cost of figures that only calibrate
+    weak = experiment.self_training.model_copy(update={"share": 0.0})
     margin = np.zeros(len(fold))
     everywhere = []
     for k in range(experiment.folds):
@@ -195,7 +197,7 @@ def _out_of_fold(
             audited.label[~held],
             pool,
             settings,
-            experiment.self_training,
+            weak,
             rounds,
             experiment.seed + 1000 * (k + 1),
             bags=1,  # one model a fold scores every row; a bag would cost as many times more

@@ -213,10 +213,11 @@ def _results(
 ) -> Results:
     """Scores, rule hits, suspicions and their reasons."""
     context = read_frame(tables.paths["claim"])
-    scored = model.scorers["claim"].score(context)
-    context = context.assign(first_stage=scored["first_stage"])
     now = context["month"] == month
-    claims, undecided = _score_claims(context[now], scored[now], month)
+    scorer = model.scorers["claim"]
+    scored = scorer.score(context if scorer.needs_context else context[now])
+    context = context.assign(first_stage=scored["first_stage"])
+    claims, undecided = _score_claims(context[now], scored.loc[context.index[now]], month)
     frames = {k: read_frame(tables.paths[k], [month]) for k in ENTITIES if k in model.scorers}
     subjects = pd.concat([_score_subjects(k, f, model.scorers[k], month) for k, f in frames.items()])
     target = model.experiment.target
