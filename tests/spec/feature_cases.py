@@ -28,7 +28,12 @@ OWN = {
     "item_code", "trace_code", "household_id", "employer_id", "phone", "address", "line_id",
 }  # fmt: skip
 DEFAULTS: dict[str, dict[str, str]] = {
-    "claims": {"visit_type": "outpatient", "total_amount": "100.37", "fund_amount": "70.00", "institution_id": "h1"},
+    "claims": {
+        "visit_type": "outpatient",
+        "total_amount": "100.37",
+        "fund_amount": "70.00",
+        "institution_id": "h1",
+    },
     "lines": {"category": "drug", "quantity": "1", "unit_price": "10", "amount": "10"},
     "diagnoses": {"position": "1"},
     "items": {"category": "drug", "name": "n"},
@@ -134,7 +139,8 @@ def crowd(seed: int, claims: int = 240, months: int = 3) -> dict[str, list[dict[
              "eligible_amount": f"{sign * sum(cents) / 100:.2f}", "invoice_no": f"{random.integers(9000):06d}", "out_of_region": "yes" if i % 9 == 0 else "no"}
         )  # fmt: skip
         found["diagnoses"] += [
-            {"claim_id": f"C{i}", "position": str(j), "code": str(random.choice(["I25", "N18", "M54"]))} for j in (1, 2, 3)
+            {"claim_id": f"C{i}", "position": str(j), "code": str(random.choice(["I25", "N18", "M54"]))}
+            for j in (1, 2, 3)
         ]
         for j, cent in enumerate(cents):
             code = int(random.integers(16))
