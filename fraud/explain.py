@@ -22,6 +22,8 @@ Reason = dict[str, Any]
 OTHER_CLAIMS = "other_claims"
 # peers below this number are too few to compare with; a wider group is taken
 FEWEST_PEERS = 30
+# strongest features of a group among which the odd one tells the reason
+_CANDIDATES = 5
 _EVERYONE = "all"
 _ACTORS = {
     "patient": ("同一参保人", "the same patient"),
@@ -87,7 +89,7 @@ def explain(
     out = []
     for i in range(len(listed)):
         row = listed.iloc[i]
-        chosen = _strongest(values[i], group_of, row, list(parts.columns))
+        chosen = _strongest(values[i], group_of, row, list(parts.columns), words, peers)
         out.append(
             [
                 _reason(row, str(parts.columns[j]), total, words, titles, peers, past)
@@ -116,12 +118,18 @@ def _context(
 
 
 def _strongest(
-    values: np.ndarray, group_of: np.ndarray, row: pd.Series, columns: Sequence[str]
+    values: np.ndarray,
+    group_of: np.ndarray,
+    row: pd.Series,
+    columns: Sequence[str],
+    words: "Mapping[str, _Entry]",
+    peers: "_Peers",
 ) -> list[tuple[int, float]]:
     """Choose the groups that raise the score, strongest first: (telling feature, contribution of the group).
 
-    The telling feature is the strongest whose value is known; a missing value is told only if the
-    group has nothing else.
+    The telling feature is the strongest that is also odd against peers: a value like everybody's may
+    move a tree's score but tells an auditor nothing. A missing value is told only if the group has
+    nothing else.
     """
     chosen = []
     for group in sorted(set(group_of.tolist())):
@@ -130,9 +138,23 @@ def _strongest(
         if total <= 1e-9:
             continue
         told = [j for j in members if columns[j] not in row.index or not _missing(row[columns[j]])]
-        best = max(told or members, key=lambda j: (values[j], -j))
+        likely = sorted(told or members, key=lambda j: (-values[j], j))[:_CANDIDATES]
+        weight = {j: values[j] * _oddness(row, columns[j], words, peers) for j in likely if values[j] > 0}
+        best = max(weight, key=lambda j: (weight[j], -j)) if weight else likely[0]
         chosen.append((int(best), total))
     return sorted(chosen, key=lambda c: (-c[1], c[0]))
+
+
+def _oddness(row: pd.Series, name: str, words: "Mapping[str, _Entry]", peers: "_Peers") -> float:
+    """How far a value stands out among peers in the suspicious direction, 0.1 (not at all) to 1.1."""
+    if name not in row.index or _missing(row[name]):
+        return 0.6
+    _, _, place = peers.of(row, name, float(row[name]))
+    if place is None:
+        return 0.6
+    lean = 2 * place - 1
+    direction = words[name].direction
+    return 0.1 + (abs(lean) if direction == 0 else max(0.0, direction * lean))
 
 
 def _missing(value: Any) -> bool:
@@ -148,13 +170,14 @@ class _Entry:
     unit: str
     sentence_zh: str
     sentence_en: str
+    direction: int = 0
 
 
 def _entry(name: str, catalog: "Mapping[str, Feature]") -> _Entry:
     """Catalog entry of a feature; second-stage inputs and unknown features get one here."""
     if name in catalog:
         f = catalog[name]
-        return _Entry(f.entity, f.group, f.unit, f.sentence_zh, f.sentence_en)
+        return _Entry(f.entity, f.group, f.unit, f.sentence_zh, f.sentence_en, f.direction)
     actor, _, what = name.partition("_other_claims_")
     if what:
         zh, en = _ACTORS[actor]
