@@ -139,9 +139,9 @@ def _story(row: Mapping[str, Any], totals: Mapping[str, pd.Series], model: list[
     return [
         _plain_reason(
             "story",
-            f"{zh}本月{every}笔结算中有{suspicious}笔可疑，涉及基金{money}元，主要疑点：{about_zh or '—'}。",
-            f"{en} has {suspicious} suspicious claims among {every} this month, {money} of fund money; "
-            f"mainly: {about_en or '—'}.",
+            f"{zh}本月{every}笔中{suspicious}笔可疑：{about_zh or '—'}；涉及基金{money}元。",
+            f"{en} has {suspicious} suspicious claims of {every} this month: {about_en or '—'}; "
+            f"{money} of fund money.",
             value=suspicious,
             baseline=every,
         )
