@@ -33,7 +33,6 @@ ROOMS = {
 HEAVY = {
     "lightgbm": {"detectors"},
     "sklearn": {"detectors"},
-    "skops": {"detectors"},
     "shap": {"detectors", "explain"},
     "mlflow": {"tracking"},
     "matplotlib": {"tracking", "report"},
