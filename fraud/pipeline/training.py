@@ -84,7 +84,8 @@ def train(
             skipped=tables.skipped,
             promote=promote,
         )
-    return Trained(name, version, run_id, until, promote, scorers, tables.skipped)
+    champion = promote or version == "1"  # the first model of a name always is
+    return Trained(name, version, run_id, until, champion, scorers, tables.skipped)
 
 
 def build_training(
