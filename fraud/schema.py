@@ -120,7 +120,9 @@ def _c(name: str, kind: Kind, zh: str, en: str, **rest: object) -> Column:
     return Column(name, kind, zh, en, **rest)  # type: ignore[arg-type]
 
 
-_PATIENT = _c("patient_id", "string", "参保人", "insured person", required=True, privacy="identifier", nhsa="psn_no")
+_PATIENT = _c(
+    "patient_id", "string", "参保人", "insured person", required=True, privacy="identifier", nhsa="psn_no"
+)
 _INSTITUTION = _c(
     "institution_id", "string", "定点医药机构", "hospital, community centre or pharmacy",
     required=True, privacy="identifier", nhsa="fixmedins_code",
@@ -272,8 +274,7 @@ AUDITS = Table(
 )  # fmt: skip
 
 TABLES: dict[str, Table] = {
-    t.name: t
-    for t in (CLAIMS, LINES, DIAGNOSES, PATIENTS, DOCTORS, DEPARTMENTS, INSTITUTIONS, ITEMS, AUDITS)
+    t.name: t for t in (CLAIMS, LINES, DIAGNOSES, PATIENTS, DOCTORS, DEPARTMENTS, INSTITUTIONS, ITEMS, AUDITS)
 }
 
 

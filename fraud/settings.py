@@ -24,9 +24,15 @@ class EngineSettings(_Section):
     """``[engine]``: where expressions run."""
 
     name: Literal["duckdb", "spark"] = Field("duckdb", description="Engine: duckdb (embedded) or spark.")
-    memory_limit: str = Field("4GB", pattern=r"(?i)^\d+(\.\d+)? *[kmgt]i?b$", description="Memory DuckDB may use before it spills to disk.")
+    memory_limit: str = Field(
+        "4GB",
+        pattern=r"(?i)^\d+(\.\d+)? *[kmgt]i?b$",
+        description="Memory DuckDB may use before it spills to disk.",
+    )
     threads: int = Field(2, ge=1, description="Threads of the engine and of model training.")
-    spill: str = Field("", description="Folder for spilled data; empty for a temporary folder beside the output.")
+    spill: str = Field(
+        "", description="Folder for spilled data; empty for a temporary folder beside the output."
+    )
     master: str = Field("local[2]", description="Spark master URL; used when the engine is spark.")
 
 
@@ -34,30 +40,57 @@ class GateSettings(_Section):
     """``[gate]``: when input is too bad to score. Shares are of a table's rows."""
 
     max_quarantined: Share = Field(0.02, description="Largest share of quarantined rows in any table.")
-    max_orphans: Share = Field(0.05, description="Largest share of claims whose patient or institution is in no master table, where that table is given, and of lines without a claim.")
-    max_null_doctor: Share = Field(0.60, description="Largest share of hospital claims without a usable doctor, where the column is given.")
-    max_line_mismatch: Share = Field(0.05, description="Largest share of claims whose total differs from the sum of their lines by more than one currency unit.")
-    max_future: Share = Field(0.001, description="Largest share of claims dated after the end of the scored month's data or before 1990.")
+    max_orphans: Share = Field(
+        0.05,
+        description="Largest share of claims whose patient or institution is in no master table, where that table is given, and of lines without a claim.",
+    )
+    max_null_doctor: Share = Field(
+        0.60,
+        description="Largest share of hospital claims without a usable doctor, where the column is given.",
+    )
+    max_line_mismatch: Share = Field(
+        0.05,
+        description="Largest share of claims whose total differs from the sum of their lines by more than one currency unit.",
+    )
+    max_future: Share = Field(
+        0.001,
+        description="Largest share of claims dated after the end of the scored month's data or before 1990.",
+    )
     max_duplicates: Share = Field(0.02, description="Largest share of rows that repeat a key.")
-    as_of: str = Field("", pattern=r"^(\d{4}-\d{2}-\d{2})?$", description="Last day the data reach to, as YYYY-MM-DD; later dates are in the future. Empty to take it from the data: the month after the last one with a tenth of the usual claims.")
-    min_volume_ratio: Share = Field(0.5, description="The scored month must hold at least this share of the median claim count of the three months before it.")
+    as_of: str = Field(
+        "",
+        pattern=r"^(\d{4}-\d{2}-\d{2})?$",
+        description="Last day the data reach to, as YYYY-MM-DD; later dates are in the future. Empty to take it from the data: the month after the last one with a tenth of the usual claims.",
+    )
+    min_volume_ratio: Share = Field(
+        0.5,
+        description="The scored month must hold at least this share of the median claim count of the three months before it.",
+    )
     max_volume_ratio: float = Field(3.0, gt=1, description="And at most this multiple of it.")
 
 
 class ListSettings(_Section):
     """``[list]``: the suspicion list."""
 
-    capacity: int = Field(200, ge=1, description="Suspicions the auditors can take in a month; the list is cut there.")
+    capacity: int = Field(
+        200, ge=1, description="Suspicions the auditors can take in a month; the list is cut there."
+    )
     min_score: Share = Field(0.0, description="Suspicions below this score are not listed.")
     evidence_claims: int = Field(50, ge=1, description="Most evidence claims kept per suspicion.")
     reasons: int = Field(6, ge=1, description="Most reasons kept per suspicion.")
-    roll_up_claims: int = Field(3, ge=2, description="Claims of one doctor, department, patient or institution needed before they roll up into one suspicion.")
+    roll_up_claims: int = Field(
+        3,
+        ge=2,
+        description="Claims of one doctor, department, patient or institution needed before they roll up into one suspicion.",
+    )
 
 
 class TrackingSettings(_Section):
     """``[tracking]``: MLflow."""
 
-    uri: str = Field("", description="MLflow tracking URI; empty for the SQLite store under the model folder.")
+    uri: str = Field(
+        "", description="MLflow tracking URI; empty for the SQLite store under the model folder."
+    )
     experiment: str = Field("fraud", description="MLflow experiment for training runs.")
     models: str = Field("models", description="Model store folder.")
 
@@ -75,18 +108,35 @@ class ForestSettings(_Section):
     """``[forest]``: isolation forest."""
 
     trees: int = Field(100, ge=10, description="Trees.")
-    sample: int = Field(512, ge=16, description="Rows each tree sees (on synthetic claims 512 and 1024 measured better than 256; the cost of reasons grows with it).")
+    sample: int = Field(
+        512,
+        ge=16,
+        description="Rows each tree sees (on synthetic claims 512 and 1024 measured better than 256; the cost of reasons grows with it).",
+    )
     fit_rows: int = Field(100_000, ge=100, description="Rows drawn to fit on.")
-    own_features: bool = Field(True, description="Look at the target's own features only: a claim is odd by itself, not by its doctor's or institution's month.")
-    directional: bool = Field(True, description="Keep only deviations in the suspicious direction the catalog gives a feature.")
-    clip: float = Field(10.0, gt=0, description="Largest deviation from the median kept, in interquartile ranges.")
+    own_features: bool = Field(
+        True,
+        description="Look at the target's own features only: a claim is odd by itself, not by its doctor's or institution's month.",
+    )
+    directional: bool = Field(
+        True, description="Keep only deviations in the suspicious direction the catalog gives a feature."
+    )
+    clip: float = Field(
+        10.0, gt=0, description="Largest deviation from the median kept, in interquartile ranges."
+    )
 
 
 class BoostingSettings(_Section):
     """``[boosting]``: LightGBM."""
 
-    trees: int = Field(300, ge=10, description="Most trees; early stopping on the latest slice may take fewer.")
-    fewest_trees: int = Field(250, ge=1, description="Early stopping takes no fewer (log-loss of a few hundred audits stops earlier than the order of claims improves); at most `trees`.")
+    trees: int = Field(
+        300, ge=10, description="Most trees; early stopping on the latest slice may take fewer."
+    )
+    fewest_trees: int = Field(
+        250,
+        ge=1,
+        description="Early stopping takes no fewer (log-loss of a few hundred audits stops earlier than the order of claims improves); at most `trees`.",
+    )
     leaves: int = Field(31, ge=2, description="Leaves per tree; fewer are used below 500 confirmed labels.")
     depth: int = Field(16, ge=1, description="Depth per tree.")
     rate: float = Field(0.05, gt=0, le=1, description="Learning rate.")
@@ -95,16 +145,32 @@ class BoostingSettings(_Section):
     rows: Share = Field(1.0, description="Share of rows each tree sees.")
     l2: float = Field(0.0, ge=0, description="L2 regularisation of leaf values.")
     bags: int = Field(5, ge=1, description="Models on resampled rows; scores and reasons are their mean.")
-    resample: Share = Field(0.95, description="Share of each class's rows a resample draws, without replacement (drawing all with replacement was measured worse).")
-    min_positives: int = Field(20, ge=1, description="Fewest confirmed labels to train on; below it the anomaly score carries the list.")
+    resample: Share = Field(
+        0.95,
+        description="Share of each class's rows a resample draws, without replacement (drawing all with replacement was measured worse).",
+    )
+    min_positives: int = Field(
+        20,
+        ge=1,
+        description="Fewest confirmed labels to train on; below it the anomaly score carries the list.",
+    )
 
 
 class SelfTrainingSettings(_Section):
     """``[self_training]``: what unaudited claims add to the supervised model (claim targets only)."""
 
-    background: float = Field(3.0, ge=0, description="Unaudited claims used as weak negatives, as a multiple of the audited ones; 0 for none.")
-    background_weight: Share = Field(0.05, description="Weight of a weak negative; an audited claim weighs 1.")
-    share: Share = Field(0.007, description="Share of unaudited claims, the highest-scored, that a second model takes as weak positives; 0 for no second model.")
+    background: float = Field(
+        3.0,
+        ge=0,
+        description="Unaudited claims used as weak negatives, as a multiple of the audited ones; 0 for none.",
+    )
+    background_weight: Share = Field(
+        0.05, description="Weight of a weak negative; an audited claim weighs 1."
+    )
+    share: Share = Field(
+        0.007,
+        description="Share of unaudited claims, the highest-scored, that a second model takes as weak positives; 0 for no second model.",
+    )
     weight: Share = Field(0.3, description="Weight of a weak positive.")
 
 
@@ -112,18 +178,37 @@ class Experiment(_Section):
     """One ``experiments/NAME.toml``: what is trained, on what, how."""
 
     name: str = Field("default", description="Name of the experiment and of the registered model.")
-    target: Target = Field("claim", description="What a label is about, and what the supervised model scores.")
-    window_months: int = Field(1, ge=1, description="Months a subject may have been active in to be scored; 1 scores the month.")
+    target: Target = Field(
+        "claim", description="What a label is about, and what the supervised model scores."
+    )
+    window_months: int = Field(
+        1, ge=1, description="Months a subject may have been active in to be scored; 1 scores the month."
+    )
     train_months: int = Field(12, ge=1, description="Months before `--until` (inclusive) that training uses.")
-    maturity_months: int = Field(0, ge=0, description="Latest months left out of training because most of their audits are not decided yet.")
+    maturity_months: int = Field(
+        0,
+        ge=0,
+        description="Latest months left out of training because most of their audits are not decided yet.",
+    )
     seed: int = Field(7, description="Seed of everything random.")
     include: tuple[str, ...] = Field((), description="Features to use, by name; empty for the whole catalog.")
     exclude: tuple[str, ...] = Field((), description="Features to leave out, by name.")
-    anomaly_weight: Share = Field(0.1, description="Weight of the label-free percentile in the log-odds blend of scores.")
-    second_stage: bool = Field(False, description="Add what the first stage says of the other claims of the same patient, doctor, department and institution. Off: beside entity features and self-training it was measured to hurt (docs/decisions.md).")
+    anomaly_weight: Share = Field(
+        0.1, description="Weight of the label-free percentile in the log-odds blend of scores."
+    )
+    second_stage: bool = Field(
+        False,
+        description="Add what the first stage says of the other claims of the same patient, doctor, department and institution. Off: beside entity features and self-training it was measured to hurt (docs/decisions.md).",
+    )
     folds: int = Field(5, ge=2, description="Folds of the out-of-fold predictions.")
-    fold_group: Literal["claim", "patient", "doctor", "institution"] = Field("doctor", description="Whose claims never stand on both sides of a fold.")
-    context_months: int = Field(3, ge=1, description="Months, the scored one included, whose claims the second stage looks at; the frame given to scoring must hold them.")
+    fold_group: Literal["claim", "patient", "doctor", "institution"] = Field(
+        "doctor", description="Whose claims never stand on both sides of a fold."
+    )
+    context_months: int = Field(
+        3,
+        ge=1,
+        description="Months, the scored one included, whose claims the second stage looks at; the frame given to scoring must hold them.",
+    )
     forest: ForestSettings = Field(default_factory=ForestSettings)
     boosting: BoostingSettings = Field(default_factory=BoostingSettings)
     self_training: SelfTrainingSettings = Field(default_factory=SelfTrainingSettings)

@@ -117,9 +117,12 @@ def score(
             months = list(range(first, number + 1))
             step = under(progress, "特征 features")
             tables = build(engine, months, KINDS, chosen.experiment.window_months, step)
+        clock.progress("评分与报告 score, report", 0, 2)
         with clock.stage("评分 score"):
             results = _results(engine, tables, number, chosen, settings, previous_list(out, month), progress)
+        clock.progress("评分与报告 score, report", 1, 2)
         publish(folder, results, quality, facts, engine, clock, settings)
+        clock.progress("评分与报告 score, report", 2, 2)
     if chosen.version:
         from fraud import tracking
 
