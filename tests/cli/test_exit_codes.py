@@ -5,7 +5,8 @@ import shutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from conftest import MONTH, Place, command
+
+from tests.conftest import MONTH, Place, command
 
 WRONG_USAGE = {
     "no command of this name": (["guess"], "No such command"),

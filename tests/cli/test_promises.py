@@ -11,7 +11,8 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from conftest import MONTH, NEXT, train
+
+from tests.conftest import MONTH, NEXT, train
 
 PARQUET = ("claims_scored", "subjects_scored", "suspicions", "rings", "ring_members")
 
@@ -155,7 +156,7 @@ def thin(sample: Path, target: Path, where: str = "true") -> Path:
 @pytest.fixture(scope="session")
 def label_free(once, sample):
     """Runs of one CSV file of claims with a tenth of the month's volume, accepted by name."""
-    from conftest import settle
+    from tests.conftest import settle
 
     def fill(folder):
         place = settle(folder / "place")

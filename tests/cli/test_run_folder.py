@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
-from conftest import MONTH, NEXT, UNTIL
+
+from tests.conftest import MONTH, NEXT, UNTIL
 
 FILES = {
     "manifest.json", "quality.json", "quality.html", "claims_scored.parquet", "subjects_scored.parquet",

@@ -5,7 +5,8 @@ import os
 from pathlib import Path
 
 import pyarrow.parquet as pq
-from conftest import MONTH, NEXT
+
+from tests.conftest import MONTH, NEXT
 
 KEPT = Path(__file__).parent / "monthly_run.json"
 SHOWN = 15

@@ -14,7 +14,10 @@ from fraud.features.measures import DAY, distinct_before, entropy
 from fraud.settings import EngineSettings
 
 SLOW = settings(
-    max_examples=25, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=25,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 EVENTS = st.lists(
     st.tuples(st.integers(0, 40), st.sampled_from("ab"), st.sampled_from(["x", "y", "z", None])), max_size=25
@@ -45,8 +48,13 @@ def test_distinct_before(run, events):
             "part": pa.array([e[2] for e in events], pa.string()),
         }
     )
-    given_rows = ibis.table({"claim_id": "string", "settled_second": "int64", "key": "string", "part": "string"}, name="given")
-    got = {r["claim_id"]: (r["n"], r["n_own"]) for r in run(table, distinct_before(given_rows, ["key"], "part", 3, "n"))}
+    given_rows = ibis.table(
+        {"claim_id": "string", "settled_second": "int64", "key": "string", "part": "string"}, name="given"
+    )
+    got = {
+        r["claim_id"]: (r["n"], r["n_own"])
+        for r in run(table, distinct_before(given_rows, ["key"], "part", 3, "n"))
+    }
     rows = table.to_pylist()
     want = {}
     for row in rows:
@@ -84,12 +92,27 @@ def test_entropy_and_concentration(run, weights):
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(1, 50)), min_size=1, max_size=30))
 def test_usual_is_the_lower_median_of_the_peers_months(run, cells):
     table = pa.table(
-        {"month": pa.array([c[0] for c in cells], pa.int64()), "item": ["i"] * len(cells), "cents": pa.array([c[1] for c in cells], pa.int64())}
+        {
+            "month": pa.array([c[0] for c in cells], pa.int64()),
+            "item": ["i"] * len(cells),
+            "cents": pa.array([c[1] for c in cells], pa.int64()),
+        }
     )
     given_rows = ibis.table({"month": "int64", "item": "string", "cents": "int64"}, name="given")
     calendar = given_rows.select(month="month", scored_month=given_rows.month * 0 + 5).distinct()
     calendar = calendar.filter(calendar.month >= 3)
     got = run(table, usual(given_rows, calendar, ["item"], "cents"))
     peers = sorted(c[1] for c in cells if c[0] >= 3)
-    want = [{"scored_month": 5, "item": "i", "usual": float(peers[(len(peers) - 1) // 2]), "usual_n": len(peers)}] if peers else []
+    want = (
+        [
+            {
+                "scored_month": 5,
+                "item": "i",
+                "usual": float(peers[(len(peers) - 1) // 2]),
+                "usual_n": len(peers),
+            }
+        ]
+        if peers
+        else []
+    )
     assert got == want
