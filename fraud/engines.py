@@ -152,27 +152,34 @@ def silence(connection: Any) -> None:
         connection.execute("SET enable_progress_bar = false")
 
 
+def connect(settings: EngineSettings, work: Path) -> Any:
+    """DuckDB connection within the memory limit, spilling below `work`, that downloads nothing."""
+    import duckdb
+
+    spill = Path(settings.spill) if settings.spill else work / "spill"
+    spill.mkdir(parents=True, exist_ok=True)
+    connection = duckdb.connect(
+        config={
+            "memory_limit": settings.memory_limit,
+            "threads": settings.threads,
+            "temp_directory": str(spill),
+            "preserve_insertion_order": True,
+            "autoinstall_known_extensions": False,
+            "autoload_known_extensions": False,
+        }
+    )
+    silence(connection)
+    return connection
+
+
 class DuckEngine(Engine):
     """DuckDB in this process: out of core, within a memory limit."""
 
     dialect = "duckdb"
 
     def __init__(self, settings: EngineSettings, work: Path) -> None:
-        import duckdb
-
         super().__init__(settings, work)
-        spill = Path(settings.spill) if settings.spill else work / "spill"
-        spill.mkdir(parents=True, exist_ok=True)
-        self._connection = duckdb.connect(
-            config={
-                "memory_limit": settings.memory_limit,
-                "threads": settings.threads,
-                "temp_directory": str(spill),
-                "autoinstall_known_extensions": False,
-                "autoload_known_extensions": False,
-            }
-        )
-        silence(self._connection)
+        self._connection = connect(settings, work)
 
     def register(self, name: str, path: Path) -> None:  # noqa: D102
         self._connection.read_parquet(part_files(path)).create_view(name, replace=True)

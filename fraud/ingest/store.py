@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fraud.engines import silence
+from fraud.engines import connect
 from fraud.errors import EngineError
 from fraud.settings import EngineSettings
 
@@ -83,24 +83,11 @@ class Store:
     """A DuckDB session within the memory limit, spilling into `work`."""
 
     def __init__(self, settings: EngineSettings, work: Path) -> None:
-        import duckdb
 
-        spill = Path(settings.spill) if settings.spill else work / "spill"
-        spill.mkdir(parents=True, exist_ok=True)
         self.work = work
         self.memory_limit = settings.memory_limit
         self._variables = 0
-        self.connection = duckdb.connect(
-            config={
-                "memory_limit": settings.memory_limit,
-                "threads": settings.threads,
-                "temp_directory": str(spill),
-                "preserve_insertion_order": True,
-                "autoinstall_known_extensions": False,
-                "autoload_known_extensions": False,
-            }
-        )
-        silence(self.connection)
+        self.connection = connect(settings, work)
         for macro in _MACROS:
             self.connection.execute(macro)
 

@@ -118,11 +118,6 @@ def read_frame(path: Path, months: Sequence[int] | None = None) -> pd.DataFrame:
     return frame.sort_values(["month", subject], kind="stable").reset_index(drop=True)
 
 
-def subject_column(kind: str) -> str:
-    """Id column of a subject kind in its feature table."""
-    return f"{kind}_id"
-
-
 def audited_before(engine: Engine, month: int) -> bool:
     """Whether any decision was known before `month` began."""
     audits = relation("audits")

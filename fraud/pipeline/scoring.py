@@ -231,7 +231,7 @@ def _results(
         actors,
         settings.list,
         previous,
-        _decisions(engine, month),
+        _decisions(engine),
         month_text(month),
         subjects=chosen if from_subjects else None,
         target=target,
@@ -286,8 +286,8 @@ def _with_actors(claims: pd.DataFrame, frame: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([claims, actors], axis=1)
 
 
-def _decisions(engine: Engine, month: int) -> pd.DataFrame:
-    """Decisions known when `month` began being scored, for ``previously_cleared``."""
+def _decisions(engine: Engine) -> pd.DataFrame:
+    """All decisions; the list looks only at those before its month, for ``previously_cleared``."""
     audits = relation("audits")
     columns = audits.select("subject_kind", "subject_id", "outcome", "decided_at")
     return engine.to_arrow(columns, "decisions").to_pandas()
