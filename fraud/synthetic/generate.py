@@ -23,6 +23,7 @@ from fraud.synthetic.tables import (
     cents,
     claims_table,
     diagnoses_table,
+    group_ids,
     ids,
     lines_table,
     patients_table,
@@ -260,10 +261,12 @@ class _Run:
         v = b.visits
         real = b.refund_of < 0
         rows = np.flatnonzero((v.scheme > 0) & real)
+        schemes = words(SCHEME_NAMES, v.scheme[rows] - 1)
         table = [
             ids("S", self.claims + rows, 10),
-            words(SCHEME_NAMES, v.scheme[rows] - 1),
+            schemes,
             cents(b.loss[rows]),
+            pa.array(group_ids(schemes.to_pylist(), v.group[rows]), pa.string()),
         ]
         self.writer.write("truth/claims", pa.Table.from_arrays(table, schema=TRUTH["claims"]))
         rows = np.flatnonzero((v.nuisance > 0) & (v.scheme == 0) & real)
@@ -322,16 +325,9 @@ def groups_table(schemes: Sequence[Scheme]) -> pa.Table:
     rows: list[tuple[str, str, str, str, str]] = []
     for scheme in schemes:
         for group in scheme.groups:
+            (name,) = group_ids([scheme.name], np.array([group.number]))
             for kind, number, role in dict.fromkeys(group.members):
                 prefix, width = letter[kind]
-                rows.append(
-                    (
-                        f"{scheme.name}-{group.number:03d}",
-                        scheme.name,
-                        kind,
-                        f"{prefix}{number:0{width}d}",
-                        role,
-                    )
-                )
+                rows.append((str(name), scheme.name, kind, f"{prefix}{number:0{width}d}", role))
     columns = list(zip(*rows, strict=True)) if rows else [()] * 5
     return pa.Table.from_arrays([pa.array(c, pa.string()) for c in columns], schema=TRUTH["groups"])

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
@@ -21,7 +22,12 @@ from fraud.synthetic.visits import VISIT_TYPE
 
 TRUTH = {
     "claims": pa.schema(
-        [("claim_id", pa.string()), ("scheme", pa.string()), ("loss_amount", pa.decimal128(16, 2))]
+        [
+            ("claim_id", pa.string()),
+            ("scheme", pa.string()),
+            ("loss_amount", pa.decimal128(16, 2)),
+            ("group_id", pa.string()),
+        ]
     ),
     "groups": pa.schema(
         [(n, pa.string()) for n in ("group_id", "scheme", "member_kind", "member_id", "role")]
@@ -45,6 +51,17 @@ def ids(prefix: str, numbers: np.ndarray, width: int, missing: np.ndarray | None
     out = pc.binary_join_element_wise(prefix, digits, "")
     missing = numbers < 0 if missing is None else missing | (numbers < 0)
     return pc.if_else(pa.array(~missing), out, pa.scalar(None, pa.string())) if missing.any() else out
+
+
+def group_ids(schemes: Sequence[str], groups: np.ndarray) -> list[str | None]:
+    """Make identifiers of gangs from their scheme and number; None for a number below 0.
+
+    Examples
+    --------
+    >>> group_ids(["card_pool", "upcoding"], np.array([3, -1]))
+    ['card_pool-003', None]
+    """
+    return [f"{s}-{g:03d}" if g >= 0 else None for s, g in zip(schemes, groups.tolist(), strict=True)]
 
 
 def cents(values: np.ndarray, missing: np.ndarray | None = None) -> pa.Array:

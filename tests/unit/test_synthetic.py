@@ -177,6 +177,17 @@ def test_every_scheme_and_look_alike_takes_place(db: duckdb.DuckDBPyConnection) 
     )
 
 
+def test_claims_name_their_gang(db: duckdb.DuckDBPyConnection) -> None:
+    strange = "truth_claims anti join truth_groups using (group_id, scheme)"
+    assert value(db, f"select count(*) from {strange}") == 0
+    theirs = """
+    select avg((p.patient_id is not null)::int) from truth_claims t join claims c using (claim_id)
+    left join (select group_id, member_id as patient_id from truth_groups where member_kind = 'patient') p
+    using (group_id, patient_id) where t.scheme = 'card_pool'
+    """
+    assert value(db, theirs) == 1
+
+
 def test_actors_are_only_partly_dishonest(db: duckdb.DuckDBPyConnection) -> None:
     share = """
     with d as (select member_id as doctor_id from truth_groups where member_kind = 'doctor')
