@@ -16,7 +16,7 @@ from fraud.synthetic.demand import ordinary_visits
 from fraud.synthetic.hashing import mix, pick
 from fraud.synthetic.nuisance import NUISANCES, Nuisance
 from fraud.synthetic.orders import make_orders
-from fraud.synthetic.schemes import SCHEMES, Scheme
+from fraud.synthetic.schemes import EXTRA_SCHEMES, SCHEMES, Scheme
 from fraud.synthetic.tables import (
     TRUTH,
     DatasetWriter,
@@ -34,6 +34,7 @@ from fraud.synthetic.visits import Visits
 
 Progress = Callable[[str, int, int], None]
 SCHEME_NAMES = tuple(s.name for s in SCHEMES)
+EXTRA_SCHEME_NAMES = tuple(s.name for s in EXTRA_SCHEMES)
 NUISANCE_NAMES = tuple(k.name for k in NUISANCES)
 FRAUD_SHARE = 0.0125
 _LEAST = 4  # claims of a scheme, however small the city
@@ -71,7 +72,7 @@ def generate(
     start : str
         First month, ``YYYY-MM``.
     schemes : sequence of str, optional
-        Names of the schemes that take place; all by default, none for ``()``.
+        Names of the schemes that take place; all but the extra ones by default, none for ``()``.
     audit_rate : float
         Share of claims that auditors look at.
     unaudited_schemes : sequence of str
@@ -99,7 +100,8 @@ def generate(
     writer = DatasetWriter(Path(out))
     try:
         run = _Run(writer, build_city(patients, months, seed, start), chosen, camouflage, prevalence)
-        run.auditors = Auditors(run.city, audit_rate, camouflage, SCHEMES, tuple(unaudited_schemes))
+        known = (*SCHEMES, *(s for s in EXTRA_SCHEMES if s.name in chosen))
+        run.auditors = Auditors(run.city, audit_rate, camouflage, known, tuple(unaudited_schemes))
         for month in run.city.months:
             run.live(month)
             if progress:
@@ -131,9 +133,10 @@ def _check(
         problems.append(f"audit_rate is {audit_rate}; it is a share between 0 and 1.")
     if prevalence < 0:
         problems.append(f"prevalence is {prevalence}; it cannot be negative.")
-    unknown = sorted(set(names) - set(SCHEME_NAMES))
+    known = (*SCHEME_NAMES, *EXTRA_SCHEME_NAMES)
+    unknown = sorted(set(names) - set(known))
     if unknown:
-        problems.append(f"unknown schemes: {', '.join(unknown)}. Known: {', '.join(SCHEME_NAMES)}.")
+        problems.append(f"unknown schemes: {', '.join(unknown)}. Known: {', '.join(known)}.")
     try:
         np.datetime64(start, "M")
     except ValueError:
@@ -169,7 +172,7 @@ class _Run:
         expected = float(np.round(rate.sum(), 3)) * months * 1.12
         total = sum(s.share for s in SCHEMES)
         made = []
-        for i, kind in enumerate(SCHEMES):
+        for i, kind in enumerate((*SCHEMES, *EXTRA_SCHEMES)):
             budget = max(_LEAST, round(expected * FRAUD_SHARE * prevalence * kind.share / total))
             if kind.name in chosen and prevalence > 0:
                 made.append(kind(self.city, i + 1, budget, camouflage, self.city.rng("scheme", kind.name)))
@@ -261,7 +264,7 @@ class _Run:
         v = b.visits
         real = b.refund_of < 0
         rows = np.flatnonzero((v.scheme > 0) & real)
-        schemes = words(SCHEME_NAMES, v.scheme[rows] - 1)
+        schemes = words((*SCHEME_NAMES, *EXTRA_SCHEME_NAMES), v.scheme[rows] - 1)
         table = [
             ids("S", self.claims + rows, 10),
             schemes,
@@ -281,6 +284,8 @@ class _Run:
             self.writer.write(name, table)
         self.writer.write("audits", self.auditors.table(self.schemes))
         self.writer.write("truth/groups", groups_table(self.schemes))
+        if any(g.blocks for s in self.schemes for g in s.groups):
+            self.writer.write("truth/blocks", blocks_table(self.schemes))
         self.writer.text(
             "dataset.toml",
             f'name = "synthetic city, seed {seed}"\ncurrency = "CNY"\nregion = "synthetic"\n'
@@ -331,3 +336,15 @@ def groups_table(schemes: Sequence[Scheme]) -> pa.Table:
                 rows.append((str(name), scheme.name, kind, f"{prefix}{number:0{width}d}", role))
     columns = list(zip(*rows, strict=True)) if rows else [()] * 5
     return pa.Table.from_arrays([pa.array(c, pa.string()) for c in columns], schema=TRUTH["groups"])
+
+
+def blocks_table(schemes: Sequence[Scheme]) -> pa.Table:
+    """Truth about the ways of working of gangs that draw theirs."""
+    rows = [
+        (*group_ids([scheme.name], np.array([group.number])), block, choice)
+        for scheme in schemes
+        for group in scheme.groups
+        for block, choice in group.blocks.items()
+    ]
+    columns = list(zip(*rows, strict=True)) if rows else [()] * 3
+    return pa.Table.from_arrays([pa.array(c, pa.string()) for c in columns], schema=TRUTH["blocks"])

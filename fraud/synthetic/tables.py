@@ -32,6 +32,7 @@ TRUTH = {
     "groups": pa.schema(
         [(n, pa.string()) for n in ("group_id", "scheme", "member_kind", "member_id", "role")]
     ),
+    "blocks": pa.schema([(n, pa.string()) for n in ("group_id", "block", "choice")]),
     "nuisance": pa.schema([("claim_id", pa.string()), ("kind", pa.string())]),
 }
 _COMPLAINT = ("反复发作", "加重", "间断出现", "复诊", "要求续方", "症状未见缓解")

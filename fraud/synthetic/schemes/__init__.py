@@ -3,6 +3,7 @@
 from fraud.synthetic.schemes.base import Group, Scheme
 from fraud.synthetic.schemes.card_pool import CardPool
 from fraud.synthetic.schemes.cloned_billing import ClonedBilling
+from fraud.synthetic.schemes.composed_ring import ComposedRing
 from fraud.synthetic.schemes.doctor_patient_ring import DoctorPatientRing
 from fraud.synthetic.schemes.drug_resale import DrugResale
 from fraud.synthetic.schemes.duplicate_charge import DuplicateCharge
@@ -48,5 +49,7 @@ SCHEMES: tuple[type[Scheme], ...] = (
     PhantomBilling,
     ClonedBilling,
 )
+# Part of a city only by name; their codes follow.
+EXTRA_SCHEMES: tuple[type[Scheme], ...] = (ComposedRing,)
 
-__all__ = ["SCHEMES", "Group", "Scheme"]
+__all__ = ["EXTRA_SCHEMES", "SCHEMES", "Group", "Scheme"]

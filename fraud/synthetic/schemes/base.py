@@ -24,12 +24,15 @@ class Group:
     facts : dict
         Whatever the scheme remembers about it (place, doctor, members, …).
     members : list of (kind, id number, role)
+    blocks : dict of str to str
+        Building blocks of its way of working, where these are drawn.
     """
 
     number: int
     quota: np.ndarray
     facts: dict[str, Any] = field(default_factory=dict)
     members: list[tuple[str, int, str]] = field(default_factory=list)
+    blocks: dict[str, str] = field(default_factory=dict)
 
 
 class Scheme:
@@ -62,11 +65,15 @@ class Scheme:
     ) -> None:
         self.city, self.code, self.camouflage = city, code, camouflage
         self._pools: dict[tuple[str | None, float], np.ndarray] = {}
-        count = max(1, round(budget / self.per_group))
-        parts = rng.multinomial(max(budget - count, 0), np.full(count, 1 / count)) + 1
-        self.groups = [Group(g, self._quota(int(parts[g]), rng)) for g in range(count)]
+        self.groups = self._groups(budget, rng)
         for group in self.groups:
             self.plan(group, rng)
+
+    def _groups(self, budget: int, rng: np.random.Generator) -> list[Group]:
+        """Divide the budget of claims among gangs."""
+        count = max(1, round(budget / self.per_group))
+        parts = rng.multinomial(max(budget - count, 0), np.full(count, 1 / count)) + 1
+        return [Group(g, self._quota(int(parts[g]), rng)) for g in range(count)]
 
     def _quota(self, claims: int, rng: np.random.Generator) -> np.ndarray:
         """Claims per month of a gang that may have begun before the first month and outlive the last.
