@@ -14,7 +14,7 @@ from fraud.synthetic.calendar import DAY, Month
 from fraud.synthetic.city import City, build_city
 from fraud.synthetic.demand import ordinary_visits
 from fraud.synthetic.hashing import mix, pick
-from fraud.synthetic.nuisance import NUISANCES, Nuisance
+from fraud.synthetic.nuisance import LOOK_ALIKES, NUISANCES, Nuisance
 from fraud.synthetic.orders import make_orders
 from fraud.synthetic.schemes import EXTRA_SCHEMES, SCHEMES, Scheme
 from fraud.synthetic.tables import (
@@ -36,6 +36,7 @@ Progress = Callable[[str, int, int], None]
 SCHEME_NAMES = tuple(s.name for s in SCHEMES)
 EXTRA_SCHEME_NAMES = tuple(s.name for s in EXTRA_SCHEMES)
 NUISANCE_NAMES = tuple(k.name for k in NUISANCES)
+LOOK_ALIKE_NAMES = tuple(k.name for k in LOOK_ALIKES)
 FRAUD_SHARE = 0.0125
 _LEAST = 4  # claims of a scheme, however small the city
 _AFTER_DEATH = ("impersonation", "ghost_dialysis")
@@ -53,6 +54,7 @@ def generate(
     audit_rate: float = 0.02,
     unaudited_schemes: Sequence[str] = (),
     prevalence: float = 1.0,
+    look_alikes: Sequence[str] = (),
     progress: Progress | None = None,
 ) -> None:
     """Write a synthetic dataset that obeys the contract, and the truth about it.
@@ -79,6 +81,8 @@ def generate(
         Schemes whose claims are never audited.
     prevalence : float
         Multiplies the usual share of fraudulent claims (about 1.25 %).
+    look_alikes : sequence of str
+        Names of extra innocent look-alikes (``"composed_circle"``), beside the usual ones.
     progress : callable, optional
         Called with a stage, the steps done and the steps in all.
 
@@ -96,10 +100,12 @@ def generate(
     True
     """
     chosen = SCHEME_NAMES if schemes is None else tuple(dict.fromkeys(schemes))
-    _check(patients, months, camouflage, start, (*chosen, *unaudited_schemes), audit_rate, prevalence)
+    names = {"schemes": (*chosen, *unaudited_schemes), "look-alikes": tuple(look_alikes)}
+    _check(patients, months, camouflage, start, names, audit_rate, prevalence)
     writer = DatasetWriter(Path(out))
     try:
-        run = _Run(writer, build_city(patients, months, seed, start), chosen, camouflage, prevalence)
+        city = build_city(patients, months, seed, start)
+        run = _Run(writer, city, chosen, look_alikes, camouflage, prevalence)
         known = (*SCHEMES, *(s for s in EXTRA_SCHEMES if s.name in chosen))
         run.auditors = Auditors(run.city, audit_rate, camouflage, known, tuple(unaudited_schemes))
         for month in run.city.months:
@@ -118,7 +124,7 @@ def _check(
     months: int,
     camouflage: float,
     start: str,
-    names: Sequence[str],
+    names: dict[str, tuple[str, ...]],
     audit_rate: float,
     prevalence: float,
 ) -> None:
@@ -133,10 +139,11 @@ def _check(
         problems.append(f"audit_rate is {audit_rate}; it is a share between 0 and 1.")
     if prevalence < 0:
         problems.append(f"prevalence is {prevalence}; it cannot be negative.")
-    known = (*SCHEME_NAMES, *EXTRA_SCHEME_NAMES)
-    unknown = sorted(set(names) - set(known))
-    if unknown:
-        problems.append(f"unknown schemes: {', '.join(unknown)}. Known: {', '.join(known)}.")
+    kinds = {"schemes": (*SCHEME_NAMES, *EXTRA_SCHEME_NAMES), "look-alikes": LOOK_ALIKE_NAMES}
+    for what, known in kinds.items():
+        unknown = sorted(set(names[what]) - set(known))
+        if unknown:
+            problems.append(f"unknown {what}: {', '.join(unknown)}. Known: {', '.join(known)}.")
     try:
         np.datetime64(start, "M")
     except ValueError:
@@ -151,7 +158,13 @@ class _Run:
     auditors: Auditors
 
     def __init__(
-        self, writer: DatasetWriter, city: City, chosen: Sequence[str], camouflage: float, prevalence: float
+        self,
+        writer: DatasetWriter,
+        city: City,
+        chosen: Sequence[str],
+        look_alikes: Sequence[str],
+        camouflage: float,
+        prevalence: float,
     ) -> None:
         self.writer, self.city = writer, city
         self.wards = Wards(city)
@@ -162,7 +175,9 @@ class _Run:
         self.stay_until = np.zeros(city.people.n, dtype=np.int64)
         self.serial = self.claims = self.lines = 0
         self.nuisances: list[Nuisance] = [
-            k(city, i + 1, city.rng("nuisance", k.name)) for i, k in enumerate(NUISANCES)
+            k(city, i + 1, city.rng("nuisance", k.name))
+            for i, k in enumerate((*NUISANCES, *LOOK_ALIKES))
+            if k in NUISANCES or k.name in look_alikes
         ]
         self.schemes: list[Scheme] = self._schemes(chosen, camouflage, prevalence)
 
@@ -184,7 +199,10 @@ class _Run:
             self.spent[:] = 0
         city = self.city
         rng = city.rng("month", month.index)
-        parts = [ordinary_visits(city, month)]
+        ordinary = ordinary_visits(city, month)
+        for nuisance in self.nuisances:
+            nuisance.gather(month, ordinary, city.rng("gather", nuisance.name, month.index))
+        parts = [ordinary]
         parts += [k.visits(month, city.rng("nuisance", k.name, month.index)) for k in self.nuisances]
         honest = self._possible(Visits.concat(parts), rng)
         honest = city.place(honest, rng)
@@ -273,7 +291,13 @@ class _Run:
         ]
         self.writer.write("truth/claims", pa.Table.from_arrays(table, schema=TRUTH["claims"]))
         rows = np.flatnonzero((v.nuisance > 0) & (v.scheme == 0) & real)
-        table = [ids("S", self.claims + rows, 10), words(NUISANCE_NAMES, v.nuisance[rows] - 1)]
+        circles = {(k.code, i): name for k in self.nuisances for i, name in k.circle_names().items()}
+        keys = zip(v.nuisance[rows].tolist(), v.group[rows].tolist(), strict=True)
+        table = [
+            ids("S", self.claims + rows, 10),
+            words((*NUISANCE_NAMES, *LOOK_ALIKE_NAMES), v.nuisance[rows] - 1),
+            pa.array([circles.get(key) for key in keys], pa.string()),
+        ]
         self.writer.write("truth/nuisance", pa.Table.from_arrays(table, schema=TRUTH["nuisance"]))
 
     def finish(self, start: str, months: int, seed: int) -> None:

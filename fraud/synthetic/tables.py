@@ -33,7 +33,7 @@ TRUTH = {
         [(n, pa.string()) for n in ("group_id", "scheme", "member_kind", "member_id", "role")]
     ),
     "blocks": pa.schema([(n, pa.string()) for n in ("group_id", "block", "choice")]),
-    "nuisance": pa.schema([("claim_id", pa.string()), ("kind", pa.string())]),
+    "nuisance": pa.schema([(n, pa.string()) for n in ("claim_id", "kind", "circle_id")]),
 }
 _COMPLAINT = ("反复发作", "加重", "间断出现", "复诊", "要求续方", "症状未见缓解")
 _SPAN = ("3天", "1周", "半月", "1月余", "1年余", "多年")

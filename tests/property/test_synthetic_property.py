@@ -7,7 +7,7 @@ import duckdb
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fraud.synthetic import EXTRA_SCHEME_NAMES, SCHEME_NAMES, generate
+from fraud.synthetic import EXTRA_SCHEME_NAMES, LOOK_ALIKE_NAMES, SCHEME_NAMES, generate
 
 
 @settings(max_examples=8, deadline=None, derandomize=True)
@@ -18,6 +18,7 @@ from fraud.synthetic import EXTRA_SCHEME_NAMES, SCHEME_NAMES, generate
     camouflage=st.floats(0, 1),
     prevalence=st.floats(0, 5),
     schemes=st.none() | st.lists(st.sampled_from((*SCHEME_NAMES, *EXTRA_SCHEME_NAMES)), max_size=4),
+    look_alikes=st.sampled_from([(), LOOK_ALIKE_NAMES]),
     start=st.sampled_from(["2024-01", "2025-06", "2026-11"]),
 )
 def test_totals_and_references(**arguments: object) -> None:

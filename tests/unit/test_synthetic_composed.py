@@ -6,7 +6,9 @@ import duckdb
 import numpy as np
 import pytest
 
-from fraud.synthetic import EXTRA_SCHEME_NAMES, NUISANCE_NAMES, SCHEME_NAMES, generate
+from fraud.errors import UsageError
+from fraud.synthetic import EXTRA_SCHEME_NAMES, LOOK_ALIKE_NAMES, NUISANCE_NAMES, SCHEME_NAMES, generate
+from fraud.synthetic.nuisance.circles import CIRCLES as KINDS
 from tests.unit.test_synthetic import NULLABLE, connect, value
 
 
@@ -97,4 +99,73 @@ def test_gangs_do_not_depend_on_how_many_there_are(tmp_path: Path) -> None:
 def test_composed_kinds_are_no_part_of_a_default_city(tmp_path: Path) -> None:
     generate(tmp_path / "city", patients=200, months=2, seed=1)
     assert not (tmp_path / "city" / "truth" / "blocks.parquet").exists()
+    nuisance = "select count(*) from truth_nuisance where circle_id is not null or kind = 'composed_circle'"
+    assert value(connect(tmp_path / "city"), nuisance) == 0
     assert "composed_ring" not in SCHEME_NAMES and "composed_circle" not in NUISANCE_NAMES
+
+
+@pytest.fixture(scope="module")
+def crowds(tmp_path_factory: pytest.TempPathFactory) -> tuple[duckdb.DuckDBPyConnection, ...]:
+    """The same honest city without and with composed circles."""
+    cities = []
+    for name, look_alikes in (("without", ()), ("with", LOOK_ALIKE_NAMES)):
+        out = tmp_path_factory.mktemp("crowds") / name
+        generate(out, patients=5_000, months=8, seed=31, schemes=(), look_alikes=look_alikes)
+        cities.append(connect(out))
+    return tuple(cities)
+
+
+CIRCLES = "truth_nuisance n join claims using (claim_id) where n.kind = 'composed_circle'"
+
+
+def test_circles_are_various_innocent_and_meet(crowds: tuple[duckdb.DuckDBPyConnection, ...]) -> None:
+    _, db = crowds
+    assert value(db, f"select count(*) from {CIRCLES} and circle_id is null") == 0
+    assert (
+        value(
+            db,
+            "select count(*) from truth_nuisance where (kind = 'composed_circle') <> (circle_id is not null)",
+        )
+        == 0
+    )
+    assert value(db, f"select count(distinct regexp_replace(circle_id, '-[0-9]+', '')) from {CIRCLES}") >= 14
+    days = f"select circle_id, started_at::date as d, count(*) as n from {CIRCLES} group by 1, 2"
+    assert value(db, f"select avg(n) from ({days})") > 2.5
+    assert value(db, "select count(*) from truth_claims") == 0
+
+
+def test_circles_take_what_they_need(crowds: tuple[duckdb.DuckDBPyConnection, ...]) -> None:
+    """Circles of refills move ordinary visits: their members fetch as much as they would have alone."""
+    without, with_ = crowds
+    moved = [c.name for c in KINDS if c.refill]
+    members = (
+        f"select distinct patient_id from {CIRCLES} "
+        f"and regexp_replace(circle_id, '-[0-9]+', '') in ({', '.join(repr(m) for m in moved)})"
+    )
+    ids = [r[0] for r in with_.execute(f"select patient_id from ({members}) order by 1").fetchall()]
+    fetched = []
+    for db in crowds:
+        db.execute("create or replace temp table ours (patient_id varchar)")
+        db.executemany("insert into ours values (?)", [[i] for i in ids])
+        supply = (
+            "select sum(days_supply) from lines join claims using (claim_id) join ours using (patient_id) "
+            "where visit_type in ('chronic', 'outpatient', 'pharmacy') and category = 'drug'"
+        )
+        fetched.append(value(db, supply))
+    assert len(ids) > 50
+    assert abs(fetched[1] / fetched[0] - 1) < 0.08
+    special = f"{CIRCLES} and circle_id like 'special_drug%'"
+    holders = "select patient_id from patients where len(chronic_certificates) > 0"
+    assert value(with_, f"select count(*) from {special} and patient_id not in ({holders})") == 0
+    wrong = (
+        "select count(*) from lines join truth_nuisance using (claim_id) join claims using (claim_id) "
+        "join patients using (patient_id) join items using (item_code) "
+        "where kind = 'composed_circle' and sex_limit <> sex"
+    )
+    assert value(with_, wrong) == 0
+
+
+def test_unknown_look_alikes_are_named(tmp_path: Path) -> None:
+    with pytest.raises(UsageError) as caught:
+        generate(tmp_path / "city", patients=200, months=1, seed=1, look_alikes=("bingo",))
+    assert "bingo" in caught.value.problems[0]

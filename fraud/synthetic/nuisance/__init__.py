@@ -1,6 +1,7 @@
 """Innocent look-alikes: what honest people do that looks like fraud."""
 
 from fraud.synthetic.nuisance.base import Nuisance
+from fraud.synthetic.nuisance.composed import ComposedCircle
 from fraud.synthetic.nuisance.courses import (
     ChemoCycle,
     DialysisShift,
@@ -54,5 +55,7 @@ NUISANCES: tuple[type[Nuisance], ...] = (
     HighVolumeDoctor,
     WideTraveller,
 )
+# Part of a city only by name; their codes follow.
+LOOK_ALIKES: tuple[type[Nuisance], ...] = (ComposedCircle,)
 
-__all__ = ["NUISANCES", "Nuisance"]
+__all__ = ["LOOK_ALIKES", "NUISANCES", "Nuisance"]

@@ -30,6 +30,9 @@ class Nuisance:
     def plan(self, rng: np.random.Generator) -> None:
         """Choose who takes part, once."""
 
+    def gather(self, month: Month, ordinary: Visits, rng: np.random.Generator) -> None:
+        """Change when and where ordinary visits of a month take place, before they are placed."""
+
     def emit(self, month: Month, rng: np.random.Generator) -> Visits | None:
         """Visits of a month."""
         return None
@@ -43,6 +46,10 @@ class Nuisance:
         out = Visits.make(0) if out is None else out
         out.nuisance[:] = self.code
         return out
+
+    def circle_names(self) -> dict[int, str]:
+        """Identifiers of the circles that ``Visits.group`` numbers, where there are any."""
+        return {}
 
     # -- tools ---------------------------------------------------------------------------------
 
