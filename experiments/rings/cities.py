@@ -29,7 +29,7 @@ START = "2025-01"
 
 @dataclass(frozen=True)
 class Variant:
-    """What differs between the kinds of cities; `prevalence` gives 3 to 7 rings per designed scheme."""
+    """What differs between the kinds of cities; `prevalence` gives 3 to 7 rings per designed scheme, 20 to 30 composed."""
 
     schemes: tuple[str, ...]
     camouflage: tuple[float, ...]
@@ -40,7 +40,7 @@ class Variant:
 VARIANTS = {
     "designed": Variant(RING_SCHEMES, (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)),
     "composed": Variant(
-        ("composed_ring",), (0.0, 0.2, 0.4, 0.6, 0.7, 0.8, 1.0), ("composed_circle",), prevalence=4.0
+        ("composed_ring",), (0.0, 0.2, 0.4, 0.6, 0.7, 0.8, 1.0), ("composed_circle",), prevalence=2.0
     ),
     "honest": Variant((), (0.0,)),
     "honest_crowds": Variant((), (0.0,), ("composed_circle",)),

@@ -82,6 +82,14 @@ def alarms_of_rings(rings: pd.DataFrame, members: pd.DataFrame, claims: pd.DataF
     return out
 
 
+def peak_mib() -> float:
+    """Most memory this process has held (MiB)."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) / 1024
+    return float("nan")
+
+
 def version(name: str) -> str:
     """Fingerprint of what a method's result depends on, other than the city."""
     here = [HERE / n for n in ("truth.py", "measures.py", "methods.py", "textbook.py")]

@@ -19,20 +19,12 @@ from pathlib import Path
 
 from cities import REPORTED, City, add_choice, chosen, generator_version, made
 from measures import city_counts
-from methods import HERE, known, run_method, version
+from methods import HERE, known, peak_mib, run_method, version
 from table import results, table_text
 from textbook import TEXTBOOK
 from truth import true_rings
 
 from fraud.schema import month_number
-
-
-def peak_mib() -> float:
-    """Most memory this process has held (MiB)."""
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith("VmHWM:"):
-            return int(line.split()[1]) / 1024
-    return float("nan")
 
 
 def kept(city: City, method: str, folder: Path) -> Path:

@@ -20,8 +20,7 @@ from pathlib import Path
 import duckdb
 import pyarrow.parquet as pq
 from cities import FOLDER, START, City, made
-from methods import HERE, ours_settings
-from run import peak_mib
+from methods import HERE, ours_settings, peak_mib
 
 from fraud.schema import month_number
 

@@ -7,12 +7,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fraud.schema import month_number
+from fraud.engines import open_engine
+from fraud.schema import month_number, relation
+from fraud.settings import EngineSettings
 from fraud.synthetic import generate
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "experiments" / "rings"))
 from measures import Alarm, city_counts, crowd, pooled  # noqa: E402
 from methods import alarms_of_rings, known  # noqa: E402
+from scale import tile  # noqa: E402
 from textbook import TEXTBOOK, CoVisits, densest  # noqa: E402
 from truth import LEAST, TrueRing, Truth, true_rings  # noqa: E402
 
@@ -125,6 +128,16 @@ def test_rings_as_frames_become_alarms():
     assert known("ours:a=1") and known("fraudar")
     with pytest.raises(ValueError, match="naive"):
         known("naive")
+
+
+def test_a_province_is_many_cities_with_people_of_their_own(city, tmp_path):
+    tile(city, tmp_path / "province", 3)
+    with open_engine(EngineSettings(), tmp_path) as engine:
+        engine.open_dataset(tmp_path / "province")
+        claims = relation("claims")
+        got = engine.to_arrow(claims.aggregate(n=claims.count(), people=claims.patient_id.nunique()))
+    one = pd.read_parquet(city / "claims.parquet", columns=["patient_id"])
+    assert got.to_pylist() == [{"n": 3 * len(one), "people": 3 * one["patient_id"].nunique()}]
 
 
 @pytest.fixture(scope="module")
