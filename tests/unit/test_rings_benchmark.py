@@ -12,12 +12,21 @@ from fraud.schema import month_number, relation
 from fraud.settings import EngineSettings
 from fraud.synthetic import generate
 
-sys.path.insert(0, str(Path(__file__).parents[2] / "experiments" / "rings"))
+FOLDER = Path(__file__).parents[2] / "experiments" / "rings"
+# scripts import one another by bare names, which other experiments may use too: leave no trace of ours
+OURS = {p.stem for p in FOLDER.glob("*.py")}
+OTHERS = {name: sys.modules.pop(name) for name in OURS & set(sys.modules)}
+sys.path.insert(0, str(FOLDER))
 from measures import Alarm, city_counts, crowd, pooled  # noqa: E402
 from methods import alarms_of_rings, known  # noqa: E402
 from scale import tile  # noqa: E402
 from textbook import TEXTBOOK, CoVisits, densest  # noqa: E402
 from truth import LEAST, TrueRing, Truth, true_rings  # noqa: E402
+
+sys.path.remove(str(FOLDER))
+for name in OURS:
+    sys.modules.pop(name, None)
+sys.modules.update(OTHERS)
 
 FIRST = month_number("2025-01")
 
