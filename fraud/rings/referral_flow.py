@@ -62,10 +62,11 @@ def pair_table(found: Links) -> tuple[pd.DataFrame, pd.DataFrame]:
         (mean cost over peers, standard deviations), evidence (log-likelihood ratio of flow and
         cost together), p_value (negative binomial).
     links : DataFrame
-        `found.links` with pair (row of `pairs`) and own (chance that no other sender explains it).
+        `found.links` with pair (row of `pairs`), own (chance that no other sender explains it) and
+        paid (chance that it is a referral of this pair).
     """
     if not len(found.links):
-        return _empty_pairs(), found.links.assign(pair=0, own=0.0)
+        return _empty_pairs(), found.links.assign(pair=0, own=0.0, paid=0.0)
     index = _index(found)
     pairs, q = index.pairs, len(index.pairs)
     honest = np.ones(len(index.k))
@@ -91,7 +92,7 @@ def pair_table(found: Links) -> tuple[pd.DataFrame, pd.DataFrame]:
         evidence=np.bincount(index.k, index.weight * gain, q) - referred,
         p_value=nbinom.sf(np.ceil(n - 1e-6) - 1, dispersion, dispersion / (dispersion + expected)),
     )
-    return pairs.drop(columns=["s", "r"]), found.links.assign(pair=index.k, own=own)
+    return pairs.drop(columns=["s", "r"]), found.links.assign(pair=index.k, own=own, paid=1 - honest)
 
 
 def _empty_pairs() -> pd.DataFrame:

@@ -11,7 +11,17 @@ import ibis
 import ibis.expr.types as ir
 import pandas as pd
 
-from fraud.features.measures import DAY, MAD_TO_SIGMA, exact_sum, fixed_sum, integer, left, log, ratio
+from fraud.features.measures import (
+    DAY,
+    MAD_TO_SIGMA,
+    exact_sum,
+    fixed_sum,
+    integer,
+    left,
+    log,
+    ratio,
+    without,
+)
 from fraud.features.scope import Engine
 
 WITHIN = 21
@@ -24,7 +34,7 @@ CLIP = (-3.0, 4.0)
 """Least and largest excess of cost that counts, in robust standard deviations."""
 LEAST_SPREAD = 0.25
 """Smallest spread of log cost among peers (a quarter: they all bill much alike)."""
-LINK = ("sender", "receiver", "claim_id", "patient_id", "diagnosis", "day", "lag", "z")
+LINK = ("sender", "receiver", "claim_id", "patient_id", "diagnosis", "day", "lag", "excess", "z")
 
 
 @dataclass(frozen=True)
@@ -34,8 +44,8 @@ class Links:
     Attributes
     ----------
     links : DataFrame
-        sender, receiver, claim_id, patient_id, diagnosis, day, lag (days), z (excess of the
-        claim's log cost over peers, in standard deviations), of pairs with `FEWEST` patients.
+        sender, receiver, claim_id, patient_id, diagnosis, day, lag (days), excess (log cost
+        over that of peers) and z (the same in standard deviations), of pairs with `FEWEST` patients.
     sent, received : DataFrame
         doctor_id, diagnosis, n: links of every doctor as a sender and as a receiver.
     houses : DataFrame
@@ -75,7 +85,7 @@ def gather(engine: Engine, first: int, last: int, claims: ir.Table) -> Links:
     pairs = links.group_by(["sender", "receiver"]).agg(n=links.count())
     pairs = kept("pairs", pairs.filter(pairs.n >= FEWEST))
     rows = links.semi_join(pairs, ["sender", "receiver"])
-    rows = left(rows, arrivals.select("claim_id", "z"), "claim_id")
+    rows = left(rows, arrivals.select("claim_id", "excess", "z"), "claim_id")
     order = ["sender", "receiver", "patient_id"]
     houses = links.group_by(["sender_house", "receiver_house"]).agg(n=integer(links.count()))
     return Links(
@@ -155,7 +165,8 @@ def _excess(kept: _Kept, rows: ir.Table) -> ir.Table:
     spread = rows.group_by("specialty").agg(mad=(rows.excess - rows.middle).abs().quantile(0.5))
     rows = left(rows, spread, "specialty")
     sigma = ibis.greatest(rows.mad * MAD_TO_SIGMA, ibis.literal(LEAST_SPREAD))
-    return rows.mutate(z=(rows.excess / sigma).clip(*CLIP).round(6)).drop("mad", "middle", "excess")
+    rows = rows.mutate(z=(rows.excess / sigma).clip(*CLIP).round(6), excess=rows.excess.round(6))
+    return without(rows, "mad", "middle")
 
 
 def _doctors(visits: ir.Table, arrivals: ir.Table) -> ir.Table:
