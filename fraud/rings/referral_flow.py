@@ -168,8 +168,11 @@ def _expected(index: _Index, honest: np.ndarray) -> np.ndarray:
     )
     own = np.bincount(inverse, honest, len(code))
     at, of = column[first], k[first]
-    both = np.asarray(sent[s[of], at]).ravel() + np.asarray(received[r[of], at]).ravel()
-    gravity = np.maximum(gravity - np.bincount(of, own * (both - own) / total[at], len(pairs)), 0.0)
+    gives, takes = np.asarray(sent[s[of], at]).ravel(), np.asarray(received[r[of], at]).ravel()
+    others = np.maximum(gives - own, 0) * np.maximum(takes - own, 0)
+    rest = np.maximum(total[at] - gives - takes + own, 1.0)  # links of neither: 2 × 2 table without the pair
+    gravity += np.bincount(of, others / rest - gives * takes / total[at], len(pairs))
+    gravity = np.maximum(gravity, 0.0)
     expected = gravity * _houses(index, honest, scaled, received, gravity)
     return np.maximum(expected, RETURN * (pairs["back"].to_numpy() - 1)) + FLOOR
 

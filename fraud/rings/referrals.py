@@ -62,7 +62,8 @@ class ReferralRings:
 
 
 RINGS = (
-    "ring_id", "kind", "members", "claims", "amount", "p_value", "first_seen", "last_seen", "score", "evidence"
+    "ring_id", "kind", "members", "claims", "amount", "p_value", "first_seen", "last_seen",
+    "score", "evidence",
 )  # fmt: skip
 MEMBERS = ("ring_id", "member_kind", "member_id", "role", "membership_score")
 CLAIMS = ("ring_id", "claim_id", "patient_id", "institution_id", "doctor_id", "settled_at", "amount")
