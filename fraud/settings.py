@@ -95,12 +95,29 @@ class TrackingSettings(_Section):
     models: str = Field("models", description="Model store folder.")
 
 
+class RingSettings(_Section):
+    """``[rings]``: collusion rings."""
+
+    history_months: int = Field(
+        12, ge=1, description="Months of claims, the scored one included, in which rings are looked for."
+    )
+    max_q: Share = Field(
+        0.2, description="Rings with a larger false-discovery rate (q value) are not reported."
+    )
+    min_members: int = Field(4, ge=3, description="Fewest members of a ring.")
+    membership: Share = Field(0.5, description="Fewest membership score of a member.")
+    models: str = Field(
+        "", description="Folder of ring models (see experiments/rings/train.py); empty for those of the package."
+    )
+
+
 class Settings(_Section):
     """All of ``fraud.toml``; every section and field has a default."""
 
     engine: EngineSettings = Field(default_factory=EngineSettings)
     gate: GateSettings = Field(default_factory=GateSettings)
     list: ListSettings = Field(default_factory=ListSettings)
+    rings: RingSettings = Field(default_factory=RingSettings)
     tracking: TrackingSettings = Field(default_factory=TrackingSettings)
 
 
