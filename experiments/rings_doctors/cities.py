@@ -4,7 +4,9 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from fraud.synthetic import generate
@@ -21,7 +23,10 @@ weeks, and the wait for the receiver's next clinic day)."""
 
 @dataclass(frozen=True)
 class City:
-    """One dataset: `variant` is alone (referral rings only), all (every ring scheme) or honest."""
+    """One dataset: `variant` is alone (referral rings only), all (every ring scheme), recoded or honest.
+
+    Recoded is alone, read through `recoded`.
+    """
 
     variant: str
     seed: int
@@ -37,8 +42,13 @@ class City:
 
     def make(self, folder: Path) -> Path:
         """Folder of the dataset, generated where it is absent."""
-        path = folder / self.name
-        schemes = {"alone": ("referral_ring",), "all": ("referral_ring", *OTHERS), "honest": ()}[self.variant]
+        path = folder / self.name.replace("recoded", "alone")
+        schemes = {
+            "recoded": ("referral_ring",),
+            "alone": ("referral_ring",),
+            "all": ("referral_ring", *OTHERS),
+            "honest": (),
+        }[self.variant]
         if not (path / "claims.parquet").exists():
             print(f"generating {self.name}", file=sys.stderr, flush=True)
             generate(
@@ -74,3 +84,35 @@ def true_pairs(dataset: Path, fewest: int = FEWEST) -> pd.DataFrame:
     pairs = pairs.groupby(["sender", "doctor_id"])["patient_id"].nunique().reset_index()
     pairs.columns = ["sender", "receiver", "patients"]
     return pairs[pairs["patients"] >= fewest].reset_index(drop=True)
+
+
+def recoded(dataset: Path, share: float = 0.5) -> Path:
+    """Copy of a dataset in which a share of the paid claims bears another diagnosis.
+
+    The generator's receivers copy the sender's diagnosis, which real ones need not do. The other
+    diagnosis is that of another claim of the same doctor, drawn at random.
+    """
+    path = dataset.with_name(dataset.name.replace("alone", "recoded"))
+    path.mkdir(exist_ok=True)
+    for table in sorted(dataset.glob("*.parquet")):
+        link = path / table.name
+        if table.name != "claims.parquet" and not link.exists():
+            link.symlink_to(table.resolve())
+    claims = pq.read_table(dataset / "claims.parquet")
+    truth = set(
+        pq.read_table(dataset / "truth" / "claims.parquet", columns=["claim_id"])["claim_id"].to_pylist()
+    )
+    names = claims["doctor_id"].to_pylist()
+    codes = claims["diagnosis_code"].to_pylist()
+    of: dict[str | None, list[str | None]] = {}
+    for name, code in zip(names, codes, strict=True):
+        of.setdefault(name, []).append(code)
+    rng = np.random.default_rng(0)
+    new = [
+        of[name][int(rng.integers(len(of[name])))] if claim in truth and rng.random() < share else code
+        for claim, name, code in zip(claims["claim_id"].to_pylist(), names, codes, strict=True)
+    ]
+    at = claims.schema.get_field_index("diagnosis_code")
+    column = pa.array(new, claims.schema.field(at).type)
+    pq.write_table(claims.set_column(at, claims.schema.field(at), column), path / "claims.parquet")
+    return path

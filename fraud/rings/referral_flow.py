@@ -31,6 +31,9 @@ LEAST_HOUSE = 0.7
 """Institutions that exchange less than gravity says lower the expectation no further than this."""
 RETURN = 0.5
 """Share of the flow in the opposite direction that is expected as well: shared regular patients."""
+OTHERS, OTHERS_MOST, OTHERS_FROM = 0.5, 10.0, 2.0
+"""A receiver with one paying sender is likelier to have another: share of the best other sender's
+evidence that is added, the most of it, and the evidence from which on a pair is helped."""
 DISPERSIONS = np.array([1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 20.0, 50.0])
 
 
@@ -60,7 +63,8 @@ def pair_table(found: Links) -> tuple[pd.DataFrame, pd.DataFrame]:
         direction), expected (links by chance), own (links no other sender explains), referred
         (links estimated to be referrals), flow (log-likelihood ratio of the flow alone), excess
         (mean cost over peers, standard deviations), evidence (log-likelihood ratio of flow and
-        cost together), p_value (negative binomial).
+        cost together), standing (evidence, and half of that of the receiver's best other sender: what
+        pairs are ranked by), p_value (negative binomial).
     links : DataFrame
         `found.links` with pair (row of `pairs`), own (chance that no other sender explains it) and
         paid (chance that it is a referral of this pair).
@@ -92,11 +96,26 @@ def pair_table(found: Links) -> tuple[pd.DataFrame, pd.DataFrame]:
         evidence=np.bincount(index.k, index.weight * gain, q) - referred,
         p_value=nbinom.sf(np.ceil(n - 1e-6) - 1, dispersion, dispersion / (dispersion + expected)),
     )
+    pairs = pairs.assign(standing=_standing(pairs))
     return pairs.drop(columns=["s", "r"]), found.links.assign(pair=index.k, own=own, paid=1 - honest)
 
 
+def _standing(pairs: pd.DataFrame) -> np.ndarray:
+    """Evidence and, for pairs that have some, half of that of the receiver's best other sender."""
+    evidence = pairs["evidence"].clip(lower=0.0)
+    best = evidence.groupby(pairs["receiver"]).transform("max")
+    rest = evidence.where(evidence.groupby(pairs["receiver"]).rank(method="first", ascending=False) > 1, 0.0)
+    second = rest.groupby(pairs["receiver"]).transform("max")
+    other = np.where(evidence.to_numpy() >= best.to_numpy(), second, best)
+    more = OTHERS * np.minimum(other, OTHERS_MOST) * (evidence.to_numpy() > OTHERS_FROM)
+    return pairs["evidence"].to_numpy() + more
+
+
 def _empty_pairs() -> pd.DataFrame:
-    columns = ("n", "days", "back", "expected", "own", "referred", "flow", "excess", "evidence", "p_value")
+    columns = (
+        "n", "days", "back", "expected", "own", "referred", "flow", "excess", "evidence", "p_value",
+        "standing",
+    )  # fmt: skip
     frame = pd.DataFrame({"sender": pd.Series(dtype=str), "receiver": pd.Series(dtype=str)})
     return frame.assign(**{c: pd.Series(dtype=float) for c in columns})
 
