@@ -1,0 +1,225 @@
+"""Ties: a person and a place, with all that is odd about what the two have to do with each other.
+
+A ring needs places that take part; so whoever belongs to it has an odd tie to at least one. The tie's
+measures are what a scheme must do to make money (charge more than is needed, again and again, for
+people who meet), each beside what the place, the person or the peers usually do.
+"""
+
+from collections.abc import Sequence
+
+import ibis
+import ibis.expr.types as ir
+
+from fraud.features.measures import DAY, exact_sum, fixed_mean, flag, left, ratio, without
+from fraud.features.scope import Scope
+from fraud.rings.meetings import VIEWS
+from fraud.schema import relation
+
+KEYS = ["person", "place"]
+COURSES = ("Z49", "Z50", "Z51", "Z52", "N18")
+"""Diagnoses that bring people again and again for good reason: dialysis, rehabilitation, chemotherapy."""
+
+
+def build(scope: Scope) -> ir.Table:
+    """Keep ``fx_ring_ties``: one row per person and place with measures; see `MEASURES`."""
+    visits = scope.keep("ring_marked", _marked(scope))
+    ties = scope.keep("ring_tie_sums", _sums(visits))
+    ties = left(ties, scope.keep("ring_tie_tops", _tops(visits)), KEYS)
+    for view in VIEWS:
+        ties = left(ties, scope.keep(f"ring_tie_{view.name}", _met(scope, view.name)), KEYS)
+    ties = left(ties, scope.keep("ring_people", people(scope)), "person")
+    ties = left(ties, scope.keep("ring_place_sums", _places(visits)), "place")
+    return scope.keep("ring_ties", _compared(ties))
+
+
+def _marked(scope: Scope) -> ir.Table:
+    """Visits with how many others had the same bundle or amount at the place, and the day's crowd."""
+    visits = scope["ring_visits"]
+    rows = visits.mutate(at=ibis.coalesce(visits.second, visits.settled_second))
+    bundle = ["place", "visit_type", "bundle"]
+    same = rows.filter(rows.charged >= 3).group_by(bundle).agg(clones=lambda t: t.person.nunique() - 1)
+    amount = ["place", "visit_type", "cents"]
+    equal = rows.group_by(amount).agg(repeats=rows.person.nunique() - 1)
+    rows = left(left(rows, same, bundle), equal, amount)
+    rows = _timed(rows)
+    return rows.mutate(
+        clones=rows.clones.fill_null(0),
+        hour=(rows["at"] % DAY).cast("float64") / 3600.0,
+        timed=flag(rows["at"] % DAY != 0),
+    )
+
+
+def _timed(rows: ir.Table) -> ir.Table:
+    """Days since the person's last visit to the place, and how crowded the day was there."""
+    order = ibis.window(group_by=KEYS, order_by=["at", "claim_id"])
+    days = rows.group_by(["place", "day"]).agg(crowd=rows.count())
+    usual = days.group_by("place").agg(usual=fixed_mean(days.crowd.cast("float64")))
+    rows = left(left(rows, days, ["place", "day"]), usual, "place")
+    gap = (rows.day - rows.day.lag().over(order)).cast("float64")
+    return rows.mutate(gap=gap, crowding=ratio(rows.crowd, rows.usual), weekday=rows.day % 7)
+
+
+def _sums(visits: ir.Table) -> ir.Table:
+    mean = lambda condition: fixed_mean(flag(condition).cast("float64"))  # noqa: E731
+    part = lambda column: ratio(exact_sum(visits[column]), exact_sum(visits.cents))  # noqa: E731
+    late = (visits.timed == 1) & ((visits.hour < 7.5) | (visits.hour >= 18.0))
+    return visits.group_by(KEYS).agg(
+        claims=visits.count(),
+        days=visits.day.nunique(),
+        months=(visits.day // 30).nunique(),
+        cents=exact_sum(visits.cents),
+        fund_share=part("fund"),
+        first_day=visits.day.min(),
+        last_day=visits.day.max(),
+        dear_mean=fixed_mean(visits.dear),
+        dear_top=visits.dear.max(),
+        dear_share=mean(visits.dear >= 1.0),
+        stays=exact_sum(visits.is_stay),
+        nights=fixed_mean((visits.day_out - visits.day).cast("float64")),
+        drug_share=part("drug"),
+        exam_share=part("exam"),
+        treatment_share=part("treatment"),
+        care_share=part("care"),
+        early_share=part("early"),
+        switched_share=part("switched"),
+        resold_share=part("resold"),
+        rare_share=part("rare"),
+        early_cents=exact_sum(visits.early),
+        rare_cents=exact_sum(visits.rare),
+        supply_mean=fixed_mean(visits.supply),
+        supply_top=visits.supply.max(),
+        charged_mean=fixed_mean(visits.charged.fill_null(0).cast("float64")),
+        clone_share=mean(visits.clones > 0),
+        clone_mean=fixed_mean(ibis.least(visits.clones, 50).cast("float64")),
+        equal_share=mean(visits["repeats"] > 0),
+        late_share=mean(late),
+        month_end_share=mean((visits.day % 30) >= 26),
+        away_share=mean(visits.out_of_region == 1),
+        round_share=mean(visits.cents % 1000 == 0),
+        diagnoses=visits.diagnosis.nunique(),
+        gap_mean=fixed_mean(visits.gap),
+        gap_square=fixed_mean(visits.gap * visits.gap),
+        crowding=fixed_mean(visits.crowding.clip(0.0, 50.0)),
+        course_share=mean(visits.diagnosis.isin(COURSES)),
+        bundles=visits.bundle.nunique(),
+    )
+
+
+_TOPS = (("doctor", "doctor"), ("operator", "operator"), ("item", "top_item"), ("weekday", "weekday"))
+
+
+def _tops(visits: ir.Table) -> ir.Table:
+    """Share of a tie's claims with its most frequent doctor, operator and dearest item."""
+    found = visits.select(*KEYS).distinct()
+    for name, column in _TOPS:
+        known = visits.filter(visits[column] >= 0)
+        counts = known.group_by([*KEYS, column]).agg(n=known.count())
+        order = ibis.window(group_by=KEYS, order_by=[ibis.desc("n"), column])
+        whole = ibis.window(group_by=KEYS)
+        ranked = counts.mutate(
+            r=ibis.row_number().over(order), whole=counts.n.sum().over(whole), kinds=counts.n.count().over(whole)
+        )
+        top = ranked.filter(ranked.r == 0).select(
+            *KEYS,
+            **{f"top_{name}": column, f"top_{name}_share": ratio(ranked.n, ranked.whole), f"{name}s": "kinds"},
+        )
+        found = left(found, top, KEYS)
+    return found
+
+
+def _met(scope: Scope, view: str) -> ir.Table:
+    """Partners, sum and largest weights of a tie's meetings in one view."""
+    pairs = scope[f"ring_pairs_{view}"]
+    both = ibis.union(
+        pairs.select("place", "meetings", "weight", person="a"),
+        pairs.select("place", "meetings", "weight", person="b"),
+    )
+    order = ibis.window(group_by=KEYS, order_by=[ibis.desc("weight"), "meetings"])
+    both = both.mutate(r=ibis.row_number().over(order))
+    return both.group_by(KEYS).agg(
+        **{
+            f"{view}_partners": both.count(),
+            f"{view}_sum": exact_sum((both.weight * 1000).round().cast("int64")).cast("float64") / 1000.0,
+            f"{view}_top": both.weight.max(),
+            f"{view}_fifth": ibis.ifelse(both.r == 4, both.weight, ibis.null("float64")).max(),
+            f"{view}_most": both.meetings.max(),
+        }
+    )
+
+
+def people(scope: Scope) -> ir.Table:
+    """Numbered people: age at the end of the period, certificates, and codes of what they share.
+
+    Returns
+    -------
+    Table
+        person, age, certificates, region, household, employer, phone, address (texts or NULL).
+    """
+    known = scope["ring_persons"].select("patient_id", "person")
+    rows = relation("patients").select(
+        "patient_id", "region", "phone", "address",
+        household="household_id", employer="employer_id",
+        certificates=relation("patients").chronic_certificates.length().cast("int64"),
+        born=ibis.coalesce(relation("patients").birth_date.year().cast("int64"), relation("patients").birth_year),
+    )  # fmt: skip
+    rows = left(known, rows, "patient_id")
+    return rows.select(
+        "person", "certificates", "region", "household", "employer", "phone", "address",
+        age=(scope.last // 12 - rows.born).cast("float64"),
+    )  # fmt: skip
+
+
+def _places(visits: ir.Table) -> ir.Table:
+    """What is usual at a place: its size, and means over its claims."""
+    return visits.group_by("place").agg(
+        kind=visits.kind.max(),
+        place_claims=visits.count(),
+        place_people=visits.person.nunique(),
+        place_dear=fixed_mean(visits.dear),
+        place_early=ratio(exact_sum(visits.early), exact_sum(visits.cents)),
+        place_rare=ratio(exact_sum(visits.rare), exact_sum(visits.cents)),
+        place_clone=fixed_mean(flag(visits.clones > 0).cast("float64")),
+        place_equal=fixed_mean(flag(visits["repeats"] > 0).cast("float64")),
+    )
+
+
+def _compared(ties: ir.Table) -> ir.Table:
+    """Add what the person does elsewhere, and the tie beside person and place."""
+    person = ibis.window(group_by="person")
+    whole = lambda column: ties[column].sum().over(person).cast("int64")  # noqa: E731
+    ties = ties.mutate(
+        all_claims=whole("claims"),
+        all_cents=whole("cents"),
+        all_early=whole("early_cents"),
+        all_rare=whole("rare_cents"),
+        places=ties.place.count().over(person),
+        span=(ties.last_day - ties.first_day + 1).cast("float64"),
+    )
+    return ties.mutate(
+        claims_part=ratio(ties.claims, ties.all_claims),
+        cents_part=ratio(ties.cents, ties.all_cents),
+        early_part=ratio(ties.early_cents, ties.all_early),
+        per_claim=ratio(ties.cents, ties.claims * 100),
+        per_month=ratio(ties.claims, ties.months),
+        supply_rate=ratio(ties.supply_mean * ties.claims.cast("float64"), ties.span + 30.0),
+        dear_over=ties.dear_mean - ties.place_dear,
+        early_over=ties.early_share - ties.place_early,
+        rare_over=ties.rare_share - ties.place_rare,
+        clone_over=ties.clone_share - ties.place_clone,
+        gap_spread=ratio(
+            ibis.greatest(ties.gap_square - ties.gap_mean * ties.gap_mean, ibis.literal(0.0)).sqrt(), ties.gap_mean
+        ),
+        bundle_rate=ratio(ties.bundles, ties.claims),
+        item_rate=ratio(ties["items"], ties.claims),
+        elsewhere=ties.all_cents - ties.cents,
+    )
+
+
+TEXTS = ("kind", "region", "household", "employer", "phone", "address")
+
+
+def measures(columns: Sequence[str]) -> list[str]:
+    """Columns of a tie that a model may look at: no identities and no dates."""
+    hidden = {*KEYS, *TEXTS, "first_day", "last_day", "top_doctor", "top_operator", "top_item", "top_weekday",
+              "weekdays", "gap_square"}
+    return [c for c in columns if c not in hidden]
