@@ -37,6 +37,10 @@ class Engine(Protocol):
         """Make the Parquet at `path` readable as `name`."""
         ...
 
+    def to_arrow(self, expression: ir.Table, name: str = "") -> pa.Table:
+        """Run an expression and return its rows."""
+        ...
+
 
 @dataclass
 class Scope:

@@ -1,4 +1,4 @@
-"""Collusion rings: who meets far more often than chance, and is it innocent?"""
+"""Collusion rings: who meets far more often than chance, and which innocent reasons were tried."""
 
 from fraud.rings.find import Rings, find
 

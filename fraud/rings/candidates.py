@@ -21,9 +21,7 @@ CIRCLES = (("place",), ("place", "top_doctor"), ("place", "top_operator"), ("pla
 """What the people of a candidate without meetings may share."""
 
 
-def find(
-    suspects: Suspects, score: np.ndarray, others: Iterable[tuple[int, ...]] = ()
-) -> list[np.ndarray]:
+def find(suspects: Suspects, score: np.ndarray, others: Iterable[tuple[int, ...]] = ()) -> list[np.ndarray]:
     """Candidates as sorted arrays of persons, each once, in the order of their members.
 
     Parameters

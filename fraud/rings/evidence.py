@@ -13,18 +13,19 @@ from fraud.rings.meetings import VIEWS
 from fraud.rings.suspects import Suspects
 
 MEANS = (
-    "first", "score", "claims", "days", "months", "cents", "fund_share", "dear_mean", "dear_top", "dear_share",
-    "stays", "nights", "drug_share", "exam_share", "treatment_share", "care_share", "early_share",
-    "switched_share", "resold_share", "rare_share", "supply_mean", "supply_rate", "charged_mean", "clone_share",
-    "clone_over", "equal_share", "late_share", "month_end_share", "away_share", "round_share", "gap_mean",
-    "gap_spread", "crowding", "course_share", "claims_part", "cents_part", "early_part", "per_claim",
-    "per_month", "dear_over", "early_over", "rare_over", "bundle_rate", "item_rate", "places", "age",
-    "certificates", "top_doctor_share", "top_operator_share", "top_item_share", "top_weekday_share",
-    "place_claims", "place_people", "place_dear", "place_early", "near_sum", "near_partners", "near_mean",
-    "near_five", "same_place", "same_doctor", "same_operator", "same_item", "own_sum", "span", "elsewhere",
+    "first", "score", "claims", "days", "months", "cents", "fund_share", "dear_mean", "dear_top",
+    "dear_share", "stays", "nights", "drug_share", "exam_share", "treatment_share", "care_share",
+    "early_share", "switched_share", "resold_share", "rare_share", "supply_mean", "supply_rate",
+    "charged_mean", "clone_share", "clone_over", "equal_share", "late_share", "month_end_share",
+    "away_share", "round_share", "gap_mean", "gap_spread", "crowding", "course_share",
+    "claims_part", "cents_part", "early_part", "per_claim", "per_month", "dear_over", "early_over",
+    "rare_over", "bundle_rate", "item_rate", "places", "age", "certificates", "top_doctor_share",
+    "top_operator_share", "top_item_share", "top_weekday_share", "place_claims", "place_people",
+    "place_dear", "place_early", "near_sum", "near_partners", "near_mean", "near_five",
+    "same_place", "same_doctor", "same_operator", "same_item", "own_sum", "span", "elsewhere",
 )  # fmt: skip
-SPREADS = ("score", "claims", "cents", "dear_mean", "per_claim", "gap_mean", "age", "supply_mean", "span", "first_day",
-           "last_day")  # fmt: skip
+SPREADS = ("score", "claims", "cents", "dear_mean", "per_claim", "gap_mean", "age", "supply_mean", "span",
+           "first_day", "last_day")  # fmt: skip
 SHARED = ("place", "top_doctor", "top_operator", "top_item", "top_weekday", "household", "employer", "region",
           "phone", "address")  # fmt: skip
 
@@ -45,7 +46,9 @@ def memberships(candidates: Sequence[np.ndarray], suspects: Suspects, score: np.
     low, high = np.searchsorted(person, people), np.searchsorted(person, people, side="right")
     count = high - low
     tie = np.repeat(low - np.concatenate([[0], np.cumsum(count)[:-1]]), count) + np.arange(count.sum())
-    rows = pd.DataFrame({"candidate": np.repeat(number, count), "person": np.repeat(people, count), "tie": tie})
+    rows = pd.DataFrame(
+        {"candidate": np.repeat(number, count), "person": np.repeat(people, count), "tie": tie}
+    )
     place = suspects.ties["place"].to_numpy()[rows["tie"]]
     rows["place"], rows["score"] = place, score[rows["tie"]]
     weight = rows.groupby(["candidate", "place"], sort=False)["score"].transform("sum")
@@ -118,7 +121,9 @@ def _inside(rows: pd.DataFrame, suspects: Suspects, count: int, size: np.ndarray
         own = view == v.name
         out[f"density_{v.name}"] = np.bincount(number[own], minlength=count) / possible
         out[f"weight_{v.name}"] = np.bincount(number[own], weight[own], count) / possible
-        out[f"often_{v.name}"] = np.bincount(number[own], picked["meetings"].to_numpy()[own], count) / possible
+        out[f"often_{v.name}"] = (
+            np.bincount(number[own], picked["meetings"].to_numpy()[own], count) / possible
+        )
     inside = np.bincount(number, weight, count)
     out["weight_all"] = inside / possible
     tie_weight = np.bincount(edges["i"], edges["weight"], len(suspects.ties)) + np.bincount(
@@ -127,7 +132,9 @@ def _inside(rows: pd.DataFrame, suspects: Suspects, count: int, size: np.ndarray
     total = np.bincount(rows["candidate"], tie_weight[rows["tie"]], count)
     out["closed"] = 2 * inside / np.maximum(total, 1e-9)
     sums = sum(np.nan_to_num(suspects.ties[f"{v.name}_sum"].to_numpy()) for v in VIEWS)
-    out["closed_all"] = 2 * inside / np.maximum(np.bincount(rows["candidate"], sums[rows["tie"]], count), 1e-9)
+    out["closed_all"] = (
+        2 * inside / np.maximum(np.bincount(rows["candidate"], sums[rows["tie"]], count), 1e-9)
+    )
     met = np.unique(np.concatenate([number * 10**9 + rows_of for rows_of in (both["i"], both["j"])]))
     out["joined"] = np.bincount(met // 10**9, minlength=count) / size
     return out
@@ -149,5 +156,10 @@ def meetings_inside(rows: pd.DataFrame, suspects: Suspects) -> pd.DataFrame:
     keep = np.isin(candidate * n + j, number * n + tie)
     edge, candidate = edge[keep], candidate[keep]
     return pd.DataFrame(
-        {"candidate": candidate, "edge": edge, "i": edges["i"].to_numpy()[edge], "j": edges["j"].to_numpy()[edge]}
+        {
+            "candidate": candidate,
+            "edge": edge,
+            "i": edges["i"].to_numpy()[edge],
+            "j": edges["j"].to_numpy()[edge],
+        }
     )

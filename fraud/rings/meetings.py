@@ -82,7 +82,8 @@ VIEWS = (
          ("place", "item"), 6, 45 * DAY, 2.0, "share"),
     View("route", "同一医师开方后到同一药店", "from the same doctor on to the same pharmacy",
          ("place", "doctor"), 8, 45 * DAY, 2.0, "share"),
-    View("invoice", "发票号码相连", "invoices with neighbouring numbers", ("place",), 3, INVOICES, 2.0, "number"),
+    View("invoice", "发票号码相连", "invoices with neighbouring numbers",
+         ("place",), 3, INVOICES, 2.0, "number"),
 )  # fmt: skip
 
 

@@ -83,18 +83,22 @@ def load_models(folder: Path | str = "") -> RingModels:
     folder = Path(folder) if folder else PACKAGED
     missing = [n for n in (*(f"{n}.txt.gz" for n in NAMES), "reference.json") if not (folder / n).exists()]
     if missing:
-        raise UsageError(f"{folder}: ring models are missing: {', '.join(missing)}. Leave [rings] models empty.")
+        raise UsageError(
+            f"{folder}: ring models are missing: {', '.join(missing)}. Leave [rings] models empty."
+        )
     facts = json.loads((folder / "reference.json").read_text(encoding="utf-8"))
     boosters = {
         n: lightgbm.Booster(model_str=gzip.decompress((folder / f"{n}.txt.gz").read_bytes()).decode())
         for n in NAMES
     }
     usual = {k: (v[0], v[1]) for k, v in facts["usual"].items()}
-    return RingModels(boosters, facts["columns"], np.array(facts["innocent"], dtype=float), facts["people"], usual)
+    return RingModels(
+        boosters, facts["columns"], np.array(facts["innocent"], dtype=float), facts["people"], usual
+    )
 
 
 def q_values(scores: np.ndarray, models: RingModels, people: int) -> tuple[np.ndarray, np.ndarray]:
-    """p and q values of rings by what innocent crowds reach in cities without those rings.
+    """P and q values of rings by what innocent crowds reach in cities without those rings.
 
     A city of N people is expected to hold ``N (1 + innocents at or above s) / N_reference`` innocent
     crowds that score s or more; the false-discovery rate at s is that number by the rings that do. It

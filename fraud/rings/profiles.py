@@ -32,9 +32,7 @@ def fences(scope: Scope) -> ir.Table:
     """Who bought boxes whose trace code came up again on another person's claim, and where."""
     traced = scope["ring_traced"]
     order = ibis.window(group_by="trace_code", order_by=["settled_second", "claim_id"])
-    rows = traced.mutate(
-        next_person=traced.person.lead().over(order), fence=traced.place.lead().over(order)
-    )
+    rows = traced.mutate(next_person=traced.person.lead().over(order), fence=traced.place.lead().over(order))
     rows = rows.filter(rows.next_person.notnull() & (rows.next_person != rows.person))
     return rows.group_by(["fence", "person"]).agg(boxes=rows.count())
 
@@ -68,6 +66,4 @@ def alike(bought: pd.DataFrame) -> Iterable[tuple[int, ...]]:
         a.append(block.row[near] + start)
         b.append(block.col[near])
         weight.append((block.data[near] - ALIKE) * 10)
-    yield from communities(
-        people, np.concatenate(a), np.concatenate(b), np.concatenate(weight), RESOLUTIONS
-    )
+    yield from communities(people, np.concatenate(a), np.concatenate(b), np.concatenate(weight), RESOLUTIONS)

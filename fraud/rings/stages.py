@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow.dataset as pads
 import pyarrow as pa
+import pyarrow.dataset as pads
 
 from fraud.engines import Engine, part_files
 from fraud.rings import candidates, evidence, meetings, profiles, ties, visits

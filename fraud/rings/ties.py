@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import ibis
 import ibis.expr.types as ir
 
-from fraud.features.measures import DAY, exact_sum, fixed_mean, flag, left, ratio, without
+from fraud.features.measures import DAY, exact_sum, fixed_mean, flag, left, ratio
 from fraud.features.scope import Scope
 from fraud.rings.meetings import VIEWS
 from fraud.schema import relation
@@ -117,11 +117,17 @@ def _tops(visits: ir.Table) -> ir.Table:
         order = ibis.window(group_by=KEYS, order_by=[ibis.desc("n"), column])
         whole = ibis.window(group_by=KEYS)
         ranked = counts.mutate(
-            r=ibis.row_number().over(order), whole=counts.n.sum().over(whole), kinds=counts.n.count().over(whole)
+            r=ibis.row_number().over(order),
+            whole=counts.n.sum().over(whole),
+            kinds=counts.n.count().over(whole),
         )
         top = ranked.filter(ranked.r == 0).select(
             *KEYS,
-            **{f"top_{name}": column, f"top_{name}_share": ratio(ranked.n, ranked.whole), f"{name}s": "kinds"},
+            **{
+                f"top_{name}": column,
+                f"top_{name}_share": ratio(ranked.n, ranked.whole),
+                f"{name}s": "kinds",
+            },
         )
         found = left(found, top, KEYS)
     return found
@@ -156,11 +162,12 @@ def people(scope: Scope) -> ir.Table:
         person, age, certificates, region, household, employer, phone, address (texts or NULL).
     """
     known = scope["ring_persons"].select("patient_id", "person")
-    rows = relation("patients").select(
+    patients = relation("patients")
+    rows = patients.select(
         "patient_id", "region", "phone", "address",
         household="household_id", employer="employer_id",
-        certificates=relation("patients").chronic_certificates.length().cast("int64"),
-        born=ibis.coalesce(relation("patients").birth_date.year().cast("int64"), relation("patients").birth_year),
+        certificates=patients.chronic_certificates.length().cast("int64"),
+        born=ibis.coalesce(patients.birth_date.year().cast("int64"), patients.birth_year),
     )  # fmt: skip
     rows = left(known, rows, "patient_id")
     return rows.select(
@@ -207,7 +214,8 @@ def _compared(ties: ir.Table) -> ir.Table:
         rare_over=ties.rare_share - ties.place_rare,
         clone_over=ties.clone_share - ties.place_clone,
         gap_spread=ratio(
-            ibis.greatest(ties.gap_square - ties.gap_mean * ties.gap_mean, ibis.literal(0.0)).sqrt(), ties.gap_mean
+            ibis.greatest(ties.gap_square - ties.gap_mean * ties.gap_mean, ibis.literal(0.0)).sqrt(),
+            ties.gap_mean,
         ),
         bundle_rate=ratio(ties.bundles, ties.claims),
         item_rate=ratio(ties["items"], ties.claims),
@@ -220,6 +228,16 @@ TEXTS = ("kind", "region", "household", "employer", "phone", "address")
 
 def measures(columns: Sequence[str]) -> list[str]:
     """Columns of a tie that a model may look at: no identities and no dates."""
-    hidden = {*KEYS, *TEXTS, "first_day", "last_day", "top_doctor", "top_operator", "top_item", "top_weekday",
-              "weekdays", "gap_square"}
+    hidden = {
+        *KEYS,
+        *TEXTS,
+        "first_day",
+        "last_day",
+        "top_doctor",
+        "top_operator",
+        "top_item",
+        "top_weekday",
+        "weekdays",
+        "gap_square",
+    }
     return [c for c in columns if c not in hidden]
