@@ -212,6 +212,22 @@ def score(
     _show_run(run)
 
 
+@app.command()
+def rings(
+    dataset: Annotated[Path, typer.Argument(help="Dataset folder.")],
+    first: Annotated[str, typer.Option("--from", help="First month, YYYY-MM.")],
+    last: Annotated[str, typer.Option("--to", help="Last month, YYYY-MM; nothing later is looked at.")],
+    out: OutOption = Path("runs"),
+    config: ConfigOption = None,
+) -> None:
+    """Find collusion rings (团伙) of a period: members, roles, evidence, pictures, in OUT/rings-FROM-TO."""
+    from fraud import pipeline
+
+    with _bars() as progress:
+        run = pipeline.find_rings(dataset, _month(first), _month(last), out, _settings(config), progress)
+    _show_rings(run)
+
+
 def _month(text: str) -> str:
     import re
 
@@ -247,6 +263,28 @@ def _show_run(run: Any) -> None:
     _table(f"疑点清单 suspicions {run.month} — {run.listed} listed", columns, rows)
     typer.echo(f"Report: {run.folder / 'report.html'}")
     typer.echo(f"Excel:  {run.folder / 'suspicions.xlsx'}")
+
+
+def _show_rings(run: Any) -> None:
+    import json
+
+    from fraud.report.content import RING_WORDS
+
+    found = run.rings
+    rows = [
+        [
+            str(rank),
+            RING_WORDS.get(ring["kind"], (ring["kind"], ""))[0],
+            str(ring["members"]),
+            f"{ring['amount']:,.0f}",
+            f"{ring['q_value']:.3f}",
+            json.loads(ring["evidence"])["summary_zh"],
+        ]
+        for rank, ring in enumerate(found.head(20).to_dict("records"), 1)
+    ]
+    columns = ["#", "kind", "members", "amount", "q", "what was done"]
+    _table(f"团伙 rings {run.first} – {run.last} — {len(found)} found", columns, rows)
+    typer.echo(f"Page: {run.page}")
 
 
 def _system_error(error: BaseException) -> OSError | None:

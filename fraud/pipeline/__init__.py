@@ -1,7 +1,8 @@
-"""The only room that knows the order: train, score, demo."""
+"""The only room that knows the order: train, score, rings, demo."""
 
+from fraud.pipeline.collusion import RingRun, find_rings
 from fraud.pipeline.demonstration import demo
 from fraud.pipeline.scoring import Run, score
 from fraud.pipeline.training import Trained, train
 
-__all__ = ["Run", "Trained", "demo", "score", "train"]
+__all__ = ["RingRun", "Run", "Trained", "demo", "find_rings", "score", "train"]

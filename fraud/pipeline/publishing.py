@@ -7,12 +7,12 @@ from typing import Any
 import pandas as pd
 
 from fraud.engines import Engine, sql_text
+from fraud.pipeline.collusion import measured_with, skipped_views, write_rings
 from fraud.report import ReportContent, write_html, write_xlsx
+from fraud.rings import Rings
 from fraud.runs import RunFolder, StageClock, history, write_suspicions_csv, write_table
-from fraud.schema import relation
+from fraud.schema import month_number, month_text, relation
 from fraud.settings import Settings
-
-_SKIPPED_ROOMS = {"rings": "no ring detector in this version: rings and ring_members are empty"}
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,8 @@ class Results:
         Claim features of the month (actors and times of the evidence).
     skipped : mapping
         Features and rules that this data cannot decide, and why.
+    rings : Rings
+        Rings of the months up to this one.
     """
 
     month: str
@@ -37,6 +39,7 @@ class Results:
     suspicions: pd.DataFrame
     frame: pd.DataFrame
     skipped: Mapping[str, str]
+    rings: Rings
 
 
 def publish(
@@ -54,10 +57,10 @@ def publish(
     manifest = {
         **facts,
         "sql": sql_text(engine.statements),
-        "skipped": {**_SKIPPED_ROOMS, **results.skipped},
+        "skipped": {**skipped_views(results.rings), **results.skipped},
         "totals": totals,
     }
-    folder.write_manifest(manifest, clock.measured())
+    folder.write_manifest(manifest, measured_with(clock, results.rings))
 
 
 def _write_outputs(
@@ -73,8 +76,8 @@ def _write_outputs(
     write_table(results.claims.sort_values("claim_id"), "claims_scored", part)
     write_table(results.subjects.sort_values(["subject_kind", "subject_id"]), "subjects_scored", part)
     write_table(results.suspicions, "suspicions", part)
-    write_table(None, "rings", part)
-    write_table(None, "ring_members", part)
+    first = month_number(results.month) - settings.rings.history_months + 1
+    write_rings(results.rings, month_text(first), results.month, part)
     write_suspicions_csv(results.suspicions, part)
     quality.write(part)
     content = _content(results, quality, facts, engine, folder, settings)
@@ -102,7 +105,8 @@ def _content(
         history=history(folder.out, results.month),
         gate=[{"name": c.name, "passed": c.passed, "message": c.message} for c in quality.gate],
         findings=quality.findings,
-        skipped={**_SKIPPED_ROOMS, **results.skipped},
+        skipped={**skipped_views(results.rings), **results.skipped},
+        rings=list(results.rings.rings["ring_id"]),
         facts={
             "模型 model": f"{model['name']} {('v' + model['version']) if model['version'] else '—'}",
             "训练截至 trained until": model["until"],

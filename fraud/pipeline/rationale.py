@@ -30,6 +30,7 @@ def rationales(
     scorers: Mapping[str, Scorer],
     month: int,
     from_subjects: bool,
+    rings: Mapping[str, list[Reason]] | None = None,
 ) -> list[list[Reason]]:
     """Reasons of every listed suspicion, strongest first.
 
@@ -49,6 +50,8 @@ def rationales(
         Scored month number.
     from_subjects : bool
         Whether suspicions are subjects scored by their own model, not rolled-up claims.
+    rings : mapping, optional
+        Reasons of each ring by its id; they take the place of the model's reasons of its claims.
     """
     if from_subjects:
         model = _of_subjects(listed, frames, scorers)
@@ -57,8 +60,11 @@ def rationales(
     by_claim = claims.set_index("claim_id")
     kinds = [] if from_subjects else [k for k in _WHO if f"{k}_id" in claims]
     totals = {kind: claims.groupby(f"{kind}_id").size() for kind in kinds}
+    told = rings or {}
     return [
-        _assemble(row, own, by_claim, totals)
+        [*told[row["subject_id"]], *_rule_reasons(row, by_claim)[0]]
+        if row["subject_kind"] == "ring" and row["subject_id"] in told
+        else _assemble(row, own, by_claim, totals)
         for row, own in zip(listed.to_dict("records"), model, strict=True)
     ]
 

@@ -12,6 +12,7 @@ from fraud.engines import Engine, dataset_tables
 from fraud.errors import DataError, NotTrainedError, UsageError
 from fraud.features.build import FeatureTables, build
 from fraud.ingest import check
+from fraud.pipeline.collusion import STAGE, previous_hash, previous_members, rings_between
 from fraud.pipeline.frames import (
     KINDS,
     audited_before,
@@ -24,12 +25,13 @@ from fraud.pipeline.frames import (
 from fraud.pipeline.publishing import Results, publish
 from fraud.pipeline.rationale import rationales
 from fraud.pipeline.training import build_training, fit_scorers
+from fraud.rings import Rings
 from fraud.rules.batch import evaluate
 from fraud.rules.records import load_rules, rule_set_version
 from fraud.runs import RunFolder, StageClock, code_version, fingerprint, input_facts, previous_list
 from fraud.schema import ENTITIES, month_number, month_text, relation
 from fraud.settings import Experiment, Settings
-from fraud.suspicion import attach_reasons, roll_up
+from fraud.suspicion import attach_reasons, claim_rings, ring_reasons, roll_up
 
 Progress = Any
 
@@ -117,9 +119,13 @@ def score(
             months = list(range(first, number + 1))
             step = under(progress, "特征 features")
             tables = build(engine, months, KINDS, chosen.experiment.window_months, step)
+        with clock.stage(STAGE):
+            first = number - settings.rings.history_months + 1
+            members = previous_members(out, month)
+            rings = rings_between(engine, first, number, settings, members, progress)
         clock.progress("评分与报告 score, report", 0, 2)
         with clock.stage("评分 score"):
-            results = _results(engine, tables, number, chosen, settings, previous_list(out, month), progress)
+            results = _results(engine, tables, number, chosen, settings, previous_list(out, month), rings)
         clock.progress("评分与报告 score, report", 1, 2)
         publish(folder, results, quality, facts, engine, clock, settings)
         clock.progress("评分与报告 score, report", 2, 2)
@@ -201,6 +207,7 @@ def _facts(
         "engine": settings.engine.name,
         "allowed": sorted(allow),
         "previous_list": [] if previous is None else sorted(previous["rationale_hash"]),
+        "previous_rings": previous_hash(out, month),
         "notes": notes,
     }
 
@@ -212,7 +219,7 @@ def _results(
     model: Model,
     settings: Settings,
     previous: pd.DataFrame | None,
-    progress: Progress,
+    rings: Rings,
 ) -> Results:
     """Scores, rule hits, suspicions and their reasons."""
     context = read_frame(tables.paths["claim"])
@@ -221,6 +228,7 @@ def _results(
     scored = scorer.score(context if scorer.needs_context else context[now])
     context = context.assign(first_stage=scored["first_stage"])
     claims, undecided = _score_claims(context[now], scored.loc[context.index[now]], month)
+    claims["ring_id"] = claim_rings(claims, rings.claims, list(rings.rings["ring_id"]))
     frames = {k: read_frame(tables.paths[k], [month]) for k in ENTITIES if k in model.scorers}
     subjects = pd.concat([_score_subjects(k, f, model.scorers[k], month) for k, f in frames.items()])
     target = model.experiment.target
@@ -236,10 +244,19 @@ def _results(
         subjects=chosen if from_subjects else None,
         target=target,
         impossible=[r.code for r in load_rules() if r.impossible],
+        rings=dict(zip(rings.rings["ring_id"], rings.rings["score"], strict=True)),
     )
-    reasons = rationales(listed, actors, context, frames, model.scorers, month, from_subjects)
+    told = _ring_reasons(rings, listed, settings.list.reasons)
+    reasons = rationales(listed, actors, context, frames, model.scorers, month, from_subjects, told)
     listed = attach_reasons(listed, reasons, settings.list.reasons)
-    return Results(month_text(month), claims, subjects, listed, context[now], tables.skipped | undecided)
+    skipped = tables.skipped | undecided
+    return Results(month_text(month), claims, subjects, listed, context[now], skipped, rings)
+
+
+def _ring_reasons(rings: Rings, listed: pd.DataFrame, most: int) -> dict[str, list[dict[str, Any]]]:
+    """Reasons of the listed rings by their ids."""
+    known = rings.rings[rings.rings["ring_id"].isin(listed["subject_id"])]
+    return {r: ring_reasons(e, most) for r, e in zip(known["ring_id"], known["evidence"], strict=True)}
 
 
 def _score_claims(

@@ -40,6 +40,34 @@ INSTITUTION_WORDS: Words = {
     "pharmacy": ("定点药店", "pharmacy"),
     "other": ("其他", "other"),
 }
+RING_WORDS: Words = {
+    "patient_ring": ("参保人团伙", "patient ring"),
+    "doctor_ring": ("医师团伙", "doctor ring"),
+}
+RING_STATUS_WORDS: Words = {
+    "new": ("新出现", "new"),
+    "growing": ("扩大", "growing"),
+    "persisting": ("持续", "persisting"),
+    "dormant": ("沉寂", "dormant"),
+}
+MEMBER_WORDS: Words = {
+    "patient": ("参保人", "patient"),
+    "doctor": ("医师", "doctor"),
+    "department": ("科室", "department"),
+    "institution": ("机构", "institution"),
+    "operator": ("经办人", "operator"),
+}
+ROLE_WORDS: Words = {  # the organiser's side first
+    "organiser": ("组织者", "organiser"),
+    "receiver": ("接收医师", "receiver"),
+    "carrier": ("持卡代办人", "carrier"),
+    "operator": ("经办人", "operator"),
+    "pharmacy": ("药店", "pharmacy"),
+    "prescriber": ("开方医师", "prescriber"),
+    "sender": ("转出医师", "sender"),
+    "place": ("地点", "place"),
+    "member": ("成员", "member"),
+}
 FINDING_WORDS = {
     "table": "表 table",
     "column": "列 column",
@@ -92,6 +120,8 @@ class ReportContent:
         Model version, rule-set version, engine and the like: label → value.
     notes : sequence of str
         Remarks shown on top, such as that no labels exist yet.
+    rings : sequence of str, optional
+        Ids of the rings on the page of rings beside the report; None where there is no such page.
     """
 
     month: str
@@ -105,6 +135,7 @@ class ReportContent:
     skipped: Mapping[str, str] = field(default_factory=dict)
     facts: Mapping[str, str] = field(default_factory=dict)
     notes: Sequence[str] = ()
+    rings: Sequence[str] | None = None
 
     @property
     def totals(self) -> dict[str, float]:

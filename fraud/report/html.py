@@ -114,6 +114,7 @@ def _change(now: float, before: float | None) -> str:
 def _rows(content: ReportContent) -> list[dict[str, Any]]:
     evidence = dict(list(content.evidence().groupby("suspicion_id", sort=False)))
     best = float(content.suspicions["expected_recovery"].max()) if len(content.suspicions) else 1.0
+    pictured = set(content.rings or ())
     rows = []
     for row in content.suspicions.to_dict("records"):
         own = evidence.get(row["suspicion_id"])
@@ -132,6 +133,7 @@ def _rows(content: ReportContent) -> list[dict[str, Any]]:
                 "evidence": [_claim(claim) for claim in shown],
                 "more": count - len(shown),
                 "search": _search_text(row),
+                "pictured": row["subject_kind"] == "ring" and row["subject_id"] in pictured,
             }
         )
     return rows

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 STATUSES = ("new", "persisting", "up", "down", "previously_cleared")
+RING_STATUSES = ("new", "growing", "persisting", "dormant")
 
 REASON = pa.struct(
     [
@@ -101,6 +102,8 @@ RUN_TABLES: dict[str, Table] = {
                 _c("first_seen", "timestamp", "首次", "first meeting"),
                 _c("last_seen", "timestamp", "末次", "last meeting"),
                 _c("evidence", "string", "证据", "what was seen, in words or JSON", optional=True),
+                _c("status", "string", "状态", "against the last run", RING_STATUSES, optional=True),
+                _c("score", "float", "风险概率", "probability that the ring is one", optional=True),
             ),
             key=("ring_id",),
         ),
@@ -113,6 +116,28 @@ RUN_TABLES: dict[str, Table] = {
                 _c("membership_score", "float", "成员得分", "strength of membership", optional=True),
             ),
             key=("ring_id", "member_kind", "member_id"),
+        ),
+        Table(
+            "ring_claims", "团伙结算", "one row per evidence claim of a ring, of all months looked at",
+            (
+                _RING, _c("claim_id", "string", "结算编号", "settlement"),
+                _c("patient_id", "string", "参保人", "insured person"),
+                _c("institution_id", "string", "机构", "where"),
+                _c("doctor_id", "string", "医师", "attending or prescribing doctor", optional=True),
+                _c("settled_at", "timestamp", "结算时间", "when it was settled"),
+                _c("amount", "amount", "金额", "amount of the claim"),
+            ),
+            key=("ring_id", "claim_id"),
+        ),
+        Table(
+            "ring_edges", "团伙关系", "one row per pair of members who meet",
+            (
+                _RING, _c("a", "string", "成员甲", "a member"), _c("b", "string", "成员乙", "another member"),
+                _c("meetings", "int", "会面次数", "meetings"),
+                _c("expected", "float", "预期次数", "meetings that chance explains"),
+                _c("weight", "float", "强度", "log-likelihood ratio of the meetings"),
+            ),
+            key=("ring_id", "a", "b"),
         ),
     )
 }  # fmt: skip

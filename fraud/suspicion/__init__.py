@@ -1,7 +1,8 @@
 """Scored claims → the ranked suspicion list: one story is one suspicion, best first.
 
 `roll_up` decides which subject tells each suspicious claim's story and ranks the stories,
-`attach_reasons` freezes the rationale, `suspicions` does both.
+`attach_reasons` freezes the rationale, `suspicions` does both. `claim_rings` and `ring_reasons` bring
+rings in: whose evidence a claim is, and what an auditor reads about a ring.
 """
 
 from fraud.suspicion.listing import (
@@ -12,6 +13,7 @@ from fraud.suspicion.listing import (
     suspicion_id,
     suspicions,
 )
+from fraud.suspicion.ring_reasons import claim_rings, ring_reasons
 from fraud.suspicion.stories import assign_stories, candidate_pool, odd_claims
 
 __all__ = [
@@ -19,8 +21,10 @@ __all__ = [
     "assign_stories",
     "attach_reasons",
     "candidate_pool",
+    "claim_rings",
     "odd_claims",
     "rationale_hash",
+    "ring_reasons",
     "roll_up",
     "suspicion_id",
     "suspicions",

@@ -76,6 +76,7 @@ def roll_up(
     subjects: pd.DataFrame | None = None,
     target: str = "",
     impossible: Collection[str] = (),
+    rings: Mapping[str, float] | None = None,
 ) -> pd.DataFrame:
     """Roll scored claims up into the ranked, capacity-limited suspicion list.
 
@@ -104,6 +105,9 @@ def roll_up(
         and claims have probabilities too; then claims roll up.
     impossible : collection of str
         Codes of rules whose hit is a logical impossibility and makes a claim a candidate by itself.
+    rings : mapping of str to float, optional
+        Score of each ring that ``ring_id`` names. A ring without one scores as its claims do, by
+        money. Rings are listed where claims roll up, not where subjects of one kind are.
 
     Returns
     -------
@@ -126,7 +130,7 @@ def roll_up(
         odd = odd_claims(score, pool) if forced is None else odd_claims(score, pool) | forced
         story = assign_stories(claims, cents, pool, odd, settings.roll_up_claims)
         story = _fold_claims(claims, story, fine, settings.roll_up_claims)
-        listed = _from_stories(story, cents, fine, score)
+        listed = _from_stories(story, cents, fine, score, rings or {})
     listed = _ranked(listed, settings)
     listed = _with_evidence(listed, story, claims, fine, score, settings.evidence_claims)
     listed["month"] = month
@@ -225,7 +229,7 @@ def _fold_claims(claims: pd.DataFrame, story: pd.DataFrame, fine: np.ndarray, le
 
 
 def _from_stories(
-    story: pd.DataFrame, cents: np.ndarray, fine: np.ndarray, score: np.ndarray
+    story: pd.DataFrame, cents: np.ndarray, fine: np.ndarray, score: np.ndarray, rings: Mapping[str, float]
 ) -> pd.DataFrame:
     rows = story.index.to_numpy()
     frame = story.assign(cents=cents[rows], fine=fine[rows], top=np.nan_to_num(score[rows]))
@@ -234,6 +238,8 @@ def _from_stories(
     money = listed["cents"].to_numpy()
     mean = listed["fine"].to_numpy() / np.maximum(money, 1) / _FINE
     listed["score"] = np.where(money > 0, mean, listed["top"])
+    own = listed["subject_id"].where(listed["subject_kind"] == "ring").map(dict(rings))
+    listed["score"] = own.astype("float64").fillna(listed["score"])
     return listed[["subject_kind", "subject_id", "cents", "score"]]
 
 

@@ -19,6 +19,7 @@ ROOMS = {
     "features": {"errors", "schema", "engines"},
     "rules": {"errors", "schema", "features"},
     "detectors": {"errors", "settings", "features", "evaluate"},
+    "rings": {"errors", "schema", "settings", "engines", "features"},
     "explain": {"errors", "features", "detectors"},
     "suspicion": {"errors", "schema", "settings"},
     "evaluate": {"errors"},
@@ -31,7 +32,7 @@ ROOMS = {
     "reference": None,
 }
 HEAVY = {
-    "lightgbm": {"detectors"},
+    "lightgbm": {"detectors", "rings"},
     "sklearn": {"detectors"},
     "shap": {"detectors", "explain"},
     "mlflow": {"tracking"},
@@ -39,7 +40,10 @@ HEAVY = {
     "pyspark": {"engines"},
     "duckdb": {"engines", "ingest"},
     "sqlalchemy": {"ingest"},
-    "ibis": {"engines", "schema", "features", "rules"},
+    "ibis": {"engines", "schema", "features", "rules", "rings"},
+    "igraph": {"rings"},
+    "networkx": {"rings", "report"},
+    "plotly": {"report"},
     "django": {"workbench"},
 }
 
