@@ -18,8 +18,8 @@ from fraud.rings.referral_links import WITHIN, Links, gather
 KIND = "doctor_ring"
 NEEDED = ("doctor_id", "patient_id", "institution_id", "started_at", "total_amount")
 ALARM = 14.0
-"""Evidence (log-likelihood ratio summed over senders) from which on a receiver is reported. Honest
-cities of 20,000 people stay below it but for one alarm in 200,000 people."""
+"""Evidence (log-likelihood ratio summed over senders) from which on a receiver is reported. Set so that
+development cities without fraud have none (0 in 200,000 people; 2 in 200,000 in cities not looked at)."""
 STRONG = 5.0
 """Evidence from which on a pair counts towards the alarm."""
 WEAK = 3.0
