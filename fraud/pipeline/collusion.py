@@ -132,11 +132,15 @@ def rings_between(
     previous: pd.DataFrame | None,
     progress: Progress = None,
 ) -> Rings:
-    """Rings of the months from `begin` to `end` that hold claims (month numbers)."""
+    """Rings of the months from `begin` to `end` (month numbers)."""
     from fraud import rings
 
-    begin = max(begin, min(months_with_claims(engine), default=begin))
     return rings.find(engine, begin, end, settings.rings, previous, under(progress, STAGE))
+
+
+def first_month(engine: Engine, last: int, settings: Settings) -> int:
+    """First month of the rings of a scored month: the history set, as far as there are claims."""
+    return max(last - settings.rings.history_months + 1, months_with_claims(engine)[0])
 
 
 def _members_before(out: Path, month: str) -> Path:

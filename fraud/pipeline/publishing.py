@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from fraud.engines import Engine, sql_text
-from fraud.pipeline.collusion import measured_with, skipped_views, write_rings
+from fraud.pipeline.collusion import first_month, measured_with, skipped_views, write_rings
 from fraud.report import ReportContent, write_html, write_xlsx
 from fraud.rings import Rings
 from fraud.runs import RunFolder, StageClock, history, write_suspicions_csv, write_table
@@ -76,7 +76,7 @@ def _write_outputs(
     write_table(results.claims.sort_values("claim_id"), "claims_scored", part)
     write_table(results.subjects.sort_values(["subject_kind", "subject_id"]), "subjects_scored", part)
     write_table(results.suspicions, "suspicions", part)
-    first = month_number(results.month) - settings.rings.history_months + 1
+    first = first_month(engine, month_number(results.month), settings)
     write_rings(results.rings, month_text(first), results.month, part)
     write_suspicions_csv(results.suspicions, part)
     quality.write(part)

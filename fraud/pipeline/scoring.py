@@ -12,7 +12,13 @@ from fraud.engines import Engine, dataset_tables
 from fraud.errors import DataError, NotTrainedError, UsageError
 from fraud.features.build import FeatureTables, build
 from fraud.ingest import check
-from fraud.pipeline.collusion import STAGE, previous_hash, previous_members, rings_between
+from fraud.pipeline.collusion import (
+    STAGE,
+    first_month,
+    previous_hash,
+    previous_members,
+    rings_between,
+)
 from fraud.pipeline.frames import (
     KINDS,
     audited_before,
@@ -120,8 +126,7 @@ def score(
             step = under(progress, "特征 features")
             tables = build(engine, months, KINDS, chosen.experiment.window_months, step)
         with clock.stage(STAGE):
-            first = number - settings.rings.history_months + 1
-            members = previous_members(out, month)
+            first, members = first_month(engine, number, settings), previous_members(out, month)
             rings = rings_between(engine, first, number, settings, members, progress)
         clock.progress("评分与报告 score, report", 0, 2)
         with clock.stage("评分 score"):

@@ -41,7 +41,12 @@ INSTITUTION_WORDS: Words = {
     "other": ("其他", "other"),
 }
 RING_WORDS: Words = {
-    "patient_ring": ("参保人团伙", "patient ring"),
+    "patient_ring": ("集中就医团伙", "patient ring"),
+    "pharmacy_ring": ("药店团伙", "pharmacy ring"),
+    "stay_ring": ("集中住院团伙", "stay ring"),
+    "tour_ring": ("多点取药团伙", "tour ring"),
+    "away_ring": ("异地票据团伙", "ring of bills from elsewhere"),
+    "doctor_patient_ring": ("医患团伙", "doctor-patient ring"),
     "doctor_ring": ("医师团伙", "doctor ring"),
 }
 RING_STATUS_WORDS: Words = {

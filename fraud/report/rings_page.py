@@ -119,7 +119,7 @@ def _card(found: RingFrames, ring: dict[str, Any], place: int) -> dict[str, Any]
         "organiser": organiser and {**organiser, "words": _words(ROLE_WORDS, organiser["role"]),
                                     "kind_words": _words(MEMBER_WORDS, organiser["kind"])},
         "measures": [_measure(m) for m in evidence.get("measures", ())],
-        "explanations": evidence.get("explanations", ()),
+        "explanations": [_explanation(e) for e in evidence.get("explanations", ())],
         "member_rows": _members(found, ring_id, members),
         "more_members": max(len(members) - MEMBERS_SHOWN, 0),
         "network": _json(ring_pictures.network(found, ring_id)),
@@ -138,16 +138,23 @@ def _measure(measure: dict[str, Any]) -> dict[str, Any]:
     return {
         **measure,
         "bars": [
-            (css, zh, en, _text(measure["code"], v), round(100 * abs(float(v)) / top))
+            (css, zh, en, _text(measure, v), round(100 * abs(float(v)) / top))
             for css, zh, en, v in (("now", "实际", "seen", value), ("peer", "对照", "against", baseline))
             if v is not None
         ],
     }
 
 
-def _text(code: str, value: float) -> str:
-    """Measured value; measures whose code ends in ``_share`` are percentages."""
-    return f"{value:.0%}" if code.endswith("_share") else number(float(value))
+def _explanation(explanation: dict[str, Any]) -> dict[str, Any]:
+    """Explanation by its name; the share, which some carry after a colon, has a column of its own."""
+    bare = {text: explanation[text].split("：")[0].split(":")[0] for text in ("zh", "en")}
+    return {**explanation, **bare}
+
+
+def _text(measure: dict[str, Any], value: float) -> str:
+    """Measured value: a percentage where the measure's words or its code say share."""
+    share = measure["code"].endswith("_share") or "%" in measure["zh"]
+    return f"{value:.0%}" if share else number(float(value))
 
 
 def _members(found: RingFrames, ring_id: str, members: pd.DataFrame) -> list[dict[str, Any]]:

@@ -16,7 +16,7 @@ from fraud.schema import TABLES, month_number, month_text
 if TYPE_CHECKING:
     import pandas as pd
 
-_SOURCES = (".py", ".toml", ".csv", ".html", ".css", ".js", ".j2", ".json")
+_SOURCES = (".py", ".toml", ".csv", ".html", ".css", ".js", ".j2", ".json", ".gz")
 
 
 def file_hash(path: Path) -> str:

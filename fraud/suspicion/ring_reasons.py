@@ -7,6 +7,8 @@ from typing import Any
 import pandas as pd
 
 Reason = dict[str, Any]
+NOTHING = 0.05
+"""Share below which an innocent explanation explains nothing."""
 
 
 def claim_rings(claims: pd.DataFrame, evidence: pd.DataFrame, ranked: Sequence[str]) -> pd.Series:
@@ -51,32 +53,52 @@ def ring_reasons(evidence: str, most: int) -> list[Reason]:
     told = json.loads(evidence)
     head = _reason("ring_summary", str(told["summary_zh"]), str(told["summary_en"]), value=None)
     measures = [_measured(m) for m in told.get("measures", ())]
-    tried = sorted(told.get("explanations", ()), key=lambda e: (-float(e["share"]), e["code"]))
+    tried = _tried(told.get("explanations", ()))
     room = max(most - 1, 0)
     measures = measures[: max(room - len(tried), room - room // 2)]
-    return [head, *measures, *(_explained(e) for e in tried[: room - len(measures)])][:most]
+    return [head, *measures, *tried[: room - len(measures)]][:most]
 
 
 def _measured(measure: Mapping[str, Any]) -> Reason:
-    code, value, baseline = str(measure["code"]), measure.get("value"), measure.get("baseline")
+    """One measure; the figures are added where its words do not hold them."""
+    value, baseline = measure.get("value"), measure.get("baseline")
     zh, en = str(measure["zh"]), str(measure["en"])
-    if value is not None:
-        zh, en = f"{zh}：{measured_text(code, value)}", f"{en}: {measured_text(code, value)}"
-    if value is not None and baseline is not None:
-        known = measured_text(code, baseline)
-        zh, en = f"{zh}，对照{known}", f"{en}, against {known}"
-    return _reason(f"ring_{code}", f"{zh}。", f"{en}.", value, baseline)
+    if value is not None and not any(c.isdigit() for c in zh):
+        zh, en = (f"{text}{colon}{measured_text(measure, value)}" for text, colon in ((zh, "："), (en, ": ")))
+        if baseline is not None:
+            known = measured_text(measure, baseline)
+            zh, en = f"{zh}，对照{known}", f"{en}, against {known}"
+    return _reason(f"ring_{measure['code']}", f"{zh}。", f"{en}.", value, baseline)
 
 
-def measured_text(code: str, value: float) -> str:
-    """Value of a measure as text; those whose code ends in ``_share`` are percentages.
+def measured_text(measure: Mapping[str, Any], value: float) -> str:
+    """Value of a measure as text: a percentage where its words or its code say share.
 
-    >>> measured_text("meetings", 212.0), measured_text("days", 3.14159), measured_text("drug_share", 0.5)
-    ('212', '3.14', '50%')
+    >>> measured_text({"code": "meetings", "zh": "会面次数"}, 212.0)
+    '212'
+    >>> measured_text({"code": "drug_share", "zh": "药费占比"}, 0.5)
+    '50%'
     """
-    if code.endswith("_share"):
-        return f"{value:.0%}" if abs(value) >= 0.01 or value == 0 else f"{value:.1%}"
-    return f"{value:,.0f}" if abs(value) >= 100 or float(value).is_integer() else f"{value:.3g}"
+    if str(measure["code"]).endswith("_share") or "%" in str(measure["zh"]):
+        return f"{value:.0%}"
+    return f"{value:,.0f}" if abs(value) >= 100 or float(value).is_integer() else f"{value:.2g}"
+
+
+def _tried(explanations: Sequence[Mapping[str, Any]]) -> list[Reason]:
+    """Innocent explanations, the one that covers most first; those that cover nothing are one reason."""
+    known = sorted(explanations, key=lambda e: (-float(e["share"]), str(e["code"])))
+    some = [_explained(e) for e in known if float(e["share"]) >= NOTHING or e.get("explains")]
+    none = [e for e in known if float(e["share"]) < NOTHING and not e.get("explains")]
+    if none:
+        zh, en = ("、".join(_bare(e["zh"]) for e in none), ", ".join(_bare(e["en"]) for e in none))
+        told = f"已核查：{zh}，均不能解释。", f"checked: {en}: none explains it."
+        some.append(_reason("ring_explanation_others", *told, value=0.0))
+    return some
+
+
+def _bare(text: str) -> str:
+    """Name of an explanation without its figure, which some carry after a colon."""
+    return text.split("：")[0].split(":")[0]
 
 
 def _explained(explanation: Mapping[str, Any]) -> Reason:
@@ -84,8 +106,8 @@ def _explained(explanation: Mapping[str, Any]) -> Reason:
     zh, en = ("足以解释", "enough") if explanation.get("explains") else ("不足以解释", "not enough")
     return _reason(
         f"ring_explanation_{explanation['code']}",
-        f"已核查：{explanation['zh']}，可解释其中{share:.0%}，{zh}。",
-        f"checked: {explanation['en']}: explains {share:.0%}, {en}.",
+        f"已核查：{_bare(explanation['zh'])}，可解释其中{share:.0%}，{zh}。",
+        f"checked: {_bare(explanation['en'])}: explains {share:.0%}, {en}.",
         share,
     )
 

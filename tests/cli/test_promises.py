@@ -14,7 +14,9 @@ import pytest
 
 from tests.conftest import MONTH, NEXT, train
 
-PARQUET = ("claims_scored", "subjects_scored", "suspicions", "rings", "ring_members")
+PARQUET = (
+    "claims_scored", "subjects_scored", "suspicions", "rings", "ring_members", "ring_claims", "ring_edges",
+)  # fmt: skip
 
 
 def files(folder: Path) -> dict[str, bytes]:

@@ -110,3 +110,14 @@ def test_an_id_is_never_markup(rings):
 
 def test_page_without_rings():
     assert "没有发现团伙" in page(none_found())
+
+
+def test_every_kind_and_role_has_words():
+    from fraud.report.content import RING_STATUS_WORDS, RING_WORDS, ROLE_WORDS
+    from fraud.rings.words import KINDS
+    from fraud.runs.tables import RING_STATUSES
+
+    assert set(KINDS) <= set(RING_WORDS)
+    assert set(RING_STATUS_WORDS) == set(RING_STATUSES)
+    roles = "organiser carrier member prescriber pharmacy place operator sender receiver"
+    assert set(roles.split()) == set(ROLE_WORDS)
