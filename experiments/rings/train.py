@@ -25,14 +25,14 @@ from truth import true_rings
 from fraud.engines import open_engine
 from fraud.rings.meetings import VIEWS
 from fraud.rings.model import RingModels, robust
-from fraud.rings.stages import choose, observe, profile_groups, ranked, with_company
+from fraud.rings.profiles import LEAST as LEAST_PROFILE
+from fraud.rings.profiles import fences, groups, purchases
+from fraud.rings.stages import Ranked, choose, observe, ranked, with_company
 from fraud.rings.suspects import LEAST, Suspects, among
 from fraud.rings.ties import measures
 from fraud.schema import month_number
-from fraud.settings import Settings
+from fraud.settings import RingSettings, Settings
 from fraud.synthetic import generate
-from fraud.rings.profiles import LEAST as LEAST_PROFILE
-from fraud.rings.profiles import fences, purchases
 
 RING_SCHEMES = ("card_pool", "doctor_patient_ring", "pharmacy_ring", "drug_resale", "ghost_stay", "phantom_invoice", "ghost_dialysis", "referral_ring")
 BOTH = (*RING_SCHEMES, "composed_ring")
@@ -46,6 +46,7 @@ PLAN: dict[int, tuple[float, tuple[str, ...], float]] = {
 }  # fmt: skip
 FIRST, MONTHS, PEOPLE = "2025-01", 12, 20_000
 FOLDS = 3
+RECALL: dict[tuple[float, str], list[int]] = {}  # members found and existing, rings found and existing
 KEPT = 0.1  # of the innocent ties the first look learns from
 PARAMETERS = {
     "learning_rate": 0.06, "num_leaves": 31, "feature_fraction": 0.4, "min_data_in_leaf": 20, "seed": 1,
@@ -61,7 +62,9 @@ class Trained:
     ties: pd.DataFrame
     pairs: dict[str, pd.DataFrame]
     bought: pd.DataFrame
+    usual: pd.DataFrame
     fences: pd.DataFrame
+    people: int
     rings: dict[str, set[int]]
     ignored: set[int]
     label: np.ndarray  # of ties: 1 ring, 0 not, -1 neither
@@ -120,7 +123,10 @@ def loaded(seed: int, folder: Path, left_out: Sequence[str]) -> Trained:
     ignored |= {p for g, people in rings.items() if schemes[g] in left_out for p in people}
     rings = {g: people for g, people in rings.items() if schemes[g] not in left_out}
     pairs = {v.name: pd.read_parquet(place / f"ring_pairs_{v.name}.parquet") for v in VIEWS}
-    return Trained(seed, ties, pairs, pd.read_parquet(place / "bought.parquet"), pd.read_parquet(place / "fences.parquet"), rings, ignored, label.to_numpy(np.int64), schemes)  # fmt: skip
+    bought = pd.read_parquet(place / "bought.parquet").sort_values(["person", "item"], ignore_index=True)
+    usual = bought.groupby("item", as_index=False).agg(people=("person", "nunique"))
+    fenced = pd.read_parquet(place / "fences.parquet").sort_values(["fence", "person"], ignore_index=True)
+    return Trained(seed, ties, pairs, bought, usual, fenced, len(number), rings, ignored, label.to_numpy(np.int64), schemes)
 
 
 def fitted(x: pd.DataFrame, y: np.ndarray, rounds: int, weight: np.ndarray | None = None, **more: object) -> lightgbm.Booster:
@@ -190,7 +196,7 @@ def train(cities: list[Trained], out: Path) -> None:
             if fold[part.city.seed] == k:
                 score = np.asarray(booster.predict(part.suspects.ties[columns["company"]].to_numpy(float)))
                 strong = np.unique(part.suspects.ties["person"].to_numpy()[score >= LEAST_PROFILE])
-                others = profile_groups(part.city.bought, part.city.fences, strong)
+                others = groups(part.city.bought[part.city.bought["person"].isin(strong)], part.city.usual, part.city.fences[part.city.fences["person"].isin(strong)], part.city.people)
                 found.append((part, ranked(part.suspects, score, others)))
         say(f"company, fold {k}")
     columns["quality"] = columns["truth"] = list(found[0][1].measures.columns)
@@ -217,26 +223,39 @@ def train(cities: list[Trained], out: Path) -> None:
             q, t = np.asarray(quality.predict(x)), np.asarray(truth.predict(x))
             chosen = choose(r.groups, q, t)
             best, precision = labels[part.city.seed]
-            score = np.sqrt(np.clip(q, 0, 1) * t)
-            innocent += [float(score[n]) for n in chosen if precision[n] < 0.5]
+            innocent += [float(t[n]) for n in chosen if precision[n] < 0.5]
             crowds.append(r.measures[precision < 0.2])
-            report(part.city, r.groups, chosen, score)
+            report(part.city, r, chosen, t)
     quality, truth = fit_rings([c.seed for c in cities])
     usual = robust(pd.concat(crowds), columns["quality"])
     boosters = {"tie": fit_ties(cities), "company": fit_company(parts), "quality": quality, "truth": truth}
     people = PEOPLE * len(cities)
     RingModels(boosters, columns, np.sort(np.array(innocent)), people, usual).save(out)
+    for (camouflage, scheme), n in sorted(RECALL.items()):
+        say(f"  {camouflage} {scheme}: members {n[0] / n[1]:.2f} of {n[1]}, rings {n[2] / n[3]:.2f} of {n[3]}")
     say(f"models written to {out}: {len(innocent)} innocent crowds in {people} people")
 
 
-def report(city: Trained, groups: list[np.ndarray], chosen: list[int], score: np.ndarray) -> None:
+def report(city: Trained, r: Ranked, chosen: list[int], score: np.ndarray) -> None:
     """Out-of-fold figures of a city, at several thresholds."""
     true = set().union(*city.rings.values()) if city.rings else set()
+    strength = r.rows.groupby(["candidate", "person"])["score"].max()
+    strength = strength[strength >= RingSettings().membership].reset_index()
+    groups = {n: own["person"].to_numpy() for n, own in strength.groupby("candidate") if n in set(chosen)}
+    chosen = [n for n in chosen if n in groups]
     text = f"{city.seed} {PLAN[city.seed][0]} rings {len(city.rings)}:"
     for least in (0.3, 0.5, 0.7):
         named = set().union(*(groups[n].tolist() for n in chosen if score[n] >= least), set()) - city.ignored
         right = len(named & true)
         hit = [any(len(set(groups[n].tolist()) & r) / len(set(groups[n].tolist()) | r) >= 0.5 for n in chosen if score[n] >= least) for r in city.rings.values()]  # fmt: skip
+        if least == 0.3:
+            for ring, people in city.rings.items():
+                scheme = RECALL.setdefault((PLAN[city.seed][0], city.schemes[ring]), [0, 0, 0, 0])
+                best = max((len(people & set(groups[n].tolist())) / len(people | set(groups[n].tolist())) for n in chosen if score[n] >= least), default=0)
+                scheme[0] += len(people & named)
+                scheme[1] += len(people)
+                scheme[2] += best >= 0.5
+                scheme[3] += 1
         text += f" [{least}] P {right / max(1, len(named)):.2f} R {right / max(1, len(true)):.2f} F1 {2 * right / max(1, len(named) + len(true)):.2f} rings {np.mean(hit) if hit else 0:.2f}"
     say(text)
 

@@ -15,7 +15,7 @@ from fraud.rings.described import Chosen, Described, describe
 from fraud.rings.identity import identify
 from fraud.rings.model import RingModels, load_models, q_values
 from fraud.rings.referrals import ReferralRings, referral_rings
-from fraud.rings.stages import Ranked, choose, not_meeting, observe, ranked, suspected
+from fraud.rings.stages import Ranked, choose, not_meeting, observe, people, ranked, suspected
 from fraud.rings.visits import Period
 from fraud.settings import RingSettings
 
@@ -137,8 +137,7 @@ def _chosen(scope: Period, found: Ranked, settings: RingSettings, models: RingMo
     numbers = choose(found.groups, models.predict("quality", found.measures), truth)
     numbers = sorted(numbers, key=lambda n: (-truth[n], n))
     score = truth[numbers]
-    people = scope.engine.to_arrow(scope["ring_persons"].count().as_table(), "ring_people_count")
-    p_value, q_value = q_values(score, models, int(people.column(0)[0].as_py()))
+    p_value, q_value = q_values(score, models, people(scope))
     strength = found.rows.groupby(["candidate", "person"])["score"].max()
     strong = strength[strength >= settings.membership].groupby("candidate").size()
     enough = strong.reindex(numbers).fillna(0).to_numpy() >= settings.min_members

@@ -76,18 +76,18 @@ def with_company(suspects: Suspects) -> Suspects:
 def not_meeting(scope: visits.Period, suspects: Suspects, score: np.ndarray) -> list[tuple[int, ...]]:
     """Candidates that need not meet, among the more suspected people."""
     strong = np.unique(suspects.ties["person"].to_numpy()[score >= profiles.LEAST])
-    chosen = scope.small_table("ring_strong", {"person": strong.tolist()})
-    bought = scope.engine.to_arrow(profiles.purchases(scope, chosen), "ring_purchases").to_pandas()
-    fences = scope.engine.to_arrow(profiles.fences(scope), "ring_fences").to_pandas()
-    return profile_groups(bought, fences, strong)
+    chosen = scope.small_table("ring_strong", {"person": pa.array(strong, pa.int64())})
+    read = lambda rows, name: scope.engine.to_arrow(rows, name).to_pandas()  # noqa: E731
+    bought = read(profiles.purchases(scope, chosen), "ring_purchases").sort_values(["person", "item"])
+    suppliers = read(profiles.fences(scope).semi_join(chosen, "person"), "ring_fences")
+    usual = read(profiles.holders(scope), "ring_holders")
+    return list(profiles.groups(bought, usual, suppliers, people(scope)))
 
 
-def profile_groups(bought: pd.DataFrame, fences: pd.DataFrame, strong: np.ndarray) -> list[tuple[int, ...]]:
-    """Groups of the given people by what they buy and where their boxes come up again."""
-    bought = bought[bought["person"].isin(strong)].sort_values(["person", "item"])
-    fences = fences[fences["person"].isin(strong)]
-    groups = [tuple(sorted(own)) for _, own in fences.groupby("fence", sort=True)["person"]]
-    return [*profiles.alike(bought), *groups]
+def people(scope: visits.Period) -> int:
+    """People with claims."""
+    count = scope["ring_persons"].count().as_table()
+    return int(scope.engine.to_arrow(count, "ring_people_count").column(0)[0].as_py())
 
 
 def ranked(suspects: Suspects, score: np.ndarray, others: Iterable[tuple[int, ...]]) -> Ranked:
