@@ -81,11 +81,13 @@ def test_suppliers_of_one_fence_are_a_candidate():
 
 
 def test_company_counts_suspected_partners():
-    ties = pd.DataFrame({"person": [1, 2, 3], "place": [1, 1, 1], "first": [0.9, 0.8, 0.1], "place_people": 10})
+    ties = pd.DataFrame(
+        {"person": [1, 2, 3], "place": [1, 1, 1], "first": [0.9, 0.8, 0.1], "place_people": 10}
+    )
     ties = ties.assign(top_doctor=[4, 4, 5], top_operator=np.nan, top_item=7)
     none = pd.DataFrame({c: pd.Series(dtype="int64") for c in ("a", "b", "place", "meetings")})
     none = none.assign(expected=0.0, weight=0.0)
-    pairs = {v: none for v in ("minutes", "costly", "stay", "item", "refill", "route", "invoice")}
+    pairs = dict.fromkeys(("minutes", "costly", "stay", "item", "refill", "route", "invoice"), none)
     pairs["minutes"] = pd.DataFrame(
         {"a": [1, 1], "b": [2, 8], "place": 1, "meetings": 3, "expected": 0.5, "weight": 4.0}
     )
@@ -148,7 +150,9 @@ def town(tmp_path_factory):
     """Blatant card pools and doctor rings in a small city."""
     folder = tmp_path_factory.mktemp("rings")
     schemes = ("card_pool", "doctor_patient_ring")
-    generate(folder / "town", patients=2500, months=8, seed=31, camouflage=0.1, schemes=schemes, prevalence=1.5)
+    generate(
+        folder / "town", patients=2500, months=8, seed=31, camouflage=0.1, schemes=schemes, prevalence=1.5
+    )
     return folder
 
 
