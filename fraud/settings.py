@@ -105,7 +105,7 @@ class RingSettings(_Section):
         0.2, description="Rings with a larger false-discovery rate (q value) are not reported."
     )
     min_members: int = Field(4, ge=3, description="Fewest members of a ring.")
-    membership: Share = Field(0.5, description="Fewest membership score of a member.")
+    membership: Share = Field(0.3, description="Fewest membership score of a member.")
     models: str = Field(
         "", description="Folder of ring models (see experiments/rings/train.py); empty for those of the package."
     )
