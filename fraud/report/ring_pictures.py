@@ -18,6 +18,8 @@ MOST_NODES = 120
 """Members drawn in a network, the surest first."""
 MOST_ROWS = 80
 """People drawn in a timeline, the busiest first."""
+MOST_DOTS = 1500
+"""Claims drawn in a timeline, the latest."""
 MEETING = 3
 """People at one place on one day that are shown as a meeting."""
 
@@ -252,7 +254,7 @@ def timeline(rings: RingFrames, ring_id: str) -> "go.Figure":
     """Draw a ring's evidence claims: people from top to bottom, days from left to right, places as colours.
 
     A band marks a day on which `MEETING` people or more were at one place: meetings stand out as
-    columns. At most `MOST_ROWS` people.
+    columns. At most `MOST_ROWS` people and `MOST_DOTS` claims.
 
     Raises
     ------
@@ -264,7 +266,7 @@ def timeline(rings: RingFrames, ring_id: str) -> "go.Figure":
     claims = _only(rings, ring_id)["claims"].sort_values(["settled_at", "claim_id"])
     claims = claims.assign(day=claims["settled_at"].dt.strftime("%Y-%m-%d"))
     people = _people(claims)
-    claims = claims[claims["patient_id"].isin(people)]
+    claims = claims[claims["patient_id"].isin(people)].tail(MOST_DOTS)
     figure = go.Figure(list(_dots(claims)), layout=_frame(110 + 16 * max(len(people), 6)))
     figure.update_layout(shapes=list(_bands(claims)), hovermode="closest")
     tick = {"tickfont": {"size": 10}, "gridcolor": "#eef1f5", "zeroline": False}

@@ -138,7 +138,7 @@ def _measure(measure: dict[str, Any]) -> dict[str, Any]:
     return {
         **measure,
         "bars": [
-            (css, zh, en, _text(measure, v), round(100 * abs(float(v)) / top))
+            (css, zh, en, _text(measure, v), round(100 * max(float(v), 0.0) / top))
             for css, zh, en, v in (("now", "实际", "seen", value), ("peer", "对照", "against", baseline))
             if v is not None
         ],

@@ -21,8 +21,7 @@ COLUMNS = {
     "expected_recovery",
     "suspicions": "rank suspicion_id month subject_kind subject_id score amount_at_risk expected_recovery "
     "status_vs_last_month reasons evidence_claim_ids rationale_hash",
-    "rings": "ring_id kind members claims amount p_value q_value first_seen last_seen evidence "
-    "status score",
+    "rings": "ring_id kind members claims amount p_value q_value first_seen last_seen evidence status score",
     "ring_members": "ring_id member_kind member_id role membership_score",
     "ring_claims": "ring_id claim_id patient_id institution_id doctor_id settled_at amount",
     "ring_edges": "ring_id a b meetings expected weight",
