@@ -27,7 +27,7 @@ from fraud.rings.meetings import VIEWS
 from fraud.rings.model import RingModels, robust
 from fraud.rings.profiles import LEAST as LEAST_PROFILE
 from fraud.rings.profiles import fences, groups, purchases
-from fraud.rings.stages import Ranked, choose, observe, ranked, with_company
+from fraud.rings.stages import Ranked, choose, grow, observe, ranked, with_company
 from fraud.rings.suspects import LEAST, Suspects, among
 from fraud.rings.ties import measures
 from fraud.schema import month_number
@@ -239,7 +239,7 @@ def train(cities: list[Trained], out: Path) -> None:
 def report(city: Trained, r: Ranked, chosen: list[int], score: np.ndarray) -> None:
     """Out-of-fold figures of a city, at several thresholds."""
     true = set().union(*city.rings.values()) if city.rings else set()
-    strength = r.rows.groupby(["candidate", "person"])["score"].max()
+    strength = grow(r, chosen, score).groupby(["candidate", "person"])["score"].max()
     strength = strength[strength >= RingSettings().membership].reset_index()
     groups = {n: own["person"].to_numpy() for n, own in strength.groupby("candidate") if n in set(chosen)}
     chosen = [n for n in chosen if n in groups]

@@ -23,7 +23,7 @@ def contents(scope: Scope, claims: ir.Table) -> ir.Table:
     ----------
     scope : Scope
     claims : Table
-        claim_id, person, settled_second.
+        claim_id, person, place, settled_second.
 
     Returns
     -------
@@ -31,13 +31,17 @@ def contents(scope: Scope, claims: ir.Table) -> ir.Table:
         claim_id; charged (items); drug, exam, treatment, care (cents; care is bed and nursing);
         top_cents and top_item (number) of the dearest item; bundle (fingerprint of items and
         quantities); supply (days the longest drug lasts); early (cents of drugs refilled although at
-        least `UNUSED` of the last supply of their class was left); rare (cents of rare costly items).
+        least `UNUSED` of the last supply of their class was left); switched (the part of them whose
+        last supply came from another place); resold (cents of boxes whose trace code stands on another
+        person's claim too); rare (cents of rare costly items).
     """
     charges = scope.keep("ring_charges", _charges(scope, claims))
     order = ibis.window(group_by="claim_id", order_by=[ibis.desc(charges.cents), charges.item])
     charges = charges.mutate(place_in=ibis.row_number().over(order))
     of = lambda *names: exact_sum(ibis.ifelse(charges.category.isin(names), charges.cents, 0))  # noqa: E731
     first = charges.place_in == 0
+    # Squared, so that one item more of this and one less of that do not make the same sum.
+    mark = (charges.item * 7919 + charges.milli) % PRIME
     return scope.keep(
         "ring_contents",
         charges.group_by("claim_id").agg(
@@ -48,7 +52,7 @@ def contents(scope: Scope, claims: ir.Table) -> ir.Table:
             care=of("bed", "nursing"),
             top_cents=ibis.ifelse(first, charges.cents, ibis.null("int64")).max(),
             top_item=ibis.ifelse(first, charges.item, ibis.null("int64")).max(),
-            bundle=integer(((charges.item * 7919 + charges.milli) * 48_271 % PRIME).sum()) % PRIME,
+            bundle=integer((mark * mark % PRIME).sum()) % PRIME,
             supply=charges.supply.max().fill_null(0.0),
             early=exact_sum(charges.early),
             switched=exact_sum(charges.switched),
@@ -61,7 +65,8 @@ def contents(scope: Scope, claims: ir.Table) -> ir.Table:
 def _charges(scope: Scope, claims: ir.Table) -> ir.Table:
     """One row per claim and item: cents, thousandths of quantity, days of supply, early cents, rarity."""
     lines, items = relation("lines"), relation("items")
-    known = lines.filter(lines.item_code.notnull())
+    # Only the period's own lines: a later item must not change the numbers of the others.
+    known = lines.filter(lines.item_code.notnull()).semi_join(claims, "claim_id")
     codes = known.select("item_code").distinct()
     codes = left(codes, items.select("item_code", "drug_class", "days_per_unit"), "item_code")
     order = ibis.row_number().over(order_by="item_code").cast("int64")

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from fraud.rings import words
+from fraud.rings.meetings import COSTLY, DEAR
 from fraud.rings.model import RingModels
 from fraud.rings.stages import Ranked
 from fraud.rings.visits import Period
@@ -28,10 +29,13 @@ class Chosen:
     ----------
     numbers : list of int
         Candidates.
+    rows : DataFrame
+        Their members and ties, grown; see `fraud.rings.stages.grow`.
     score, p_value, q_value : ndarray of float, shape (rings,)
     """
 
     numbers: Sequence[int]
+    rows: pd.DataFrame
     score: np.ndarray
     p_value: np.ndarray
     q_value: np.ndarray
@@ -52,7 +56,7 @@ def describe(
 ) -> Described:
     """Tables of the chosen rings, with ``ring`` (number) in place of ids."""
     position = {n: i for i, n in enumerate(chosen.numbers)}
-    rows = ranked.rows[ranked.rows["candidate"].isin(position)]
+    rows = chosen.rows[chosen.rows["candidate"].isin(position)]
     rows = rows.assign(ring=rows["candidate"].map(position))
     strength = rows.groupby(["ring", "person"])["score"].transform("max")
     rows = rows[strength >= membership]
@@ -99,7 +103,28 @@ def _claims(scope: Period, rows: pd.DataFrame) -> pd.DataFrame:
     )  # fmt: skip
     found = scope.engine.to_arrow(visits.inner_join(ids, "claim_id"), "ring_evidence").to_pandas()
     found = found.sort_values(["ring", "settled_at", "claim_id"], ignore_index=True)
-    return found.assign(amount=found["cents"] / 100)
+    return found[_telling(found)].reset_index(drop=True).assign(amount=lambda t: t["cents"] / 100)
+
+
+def _telling(claims: pd.DataFrame) -> np.ndarray:
+    """Claims that say something: shared hours; dear, early, rare or copied charges; stays; bills from afar.
+
+    A member's ordinary visits to the same place are no evidence; whoever has only such keeps them all.
+    """
+    at = claims["second"].fillna(claims["settled_second"]) // (2 * 3600)
+    hours = claims.groupby(["ring", "place", at])["person"].transform("nunique")
+    copied = claims.groupby(["ring", "bundle"])["person"].transform("nunique")
+    telling = (
+        (hours > 1)
+        | ((copied > 1) & (claims["charged"] >= 3))
+        | (claims["dear"] >= COSTLY)
+        | (claims["early"] >= DEAR)
+        | (claims["rare"] + claims["resold"] > 0)
+        | (claims["is_stay"] == 1)
+        | (claims["out_of_region"] == 1)
+    )
+    some = telling.groupby([claims["ring"], claims["person"]]).transform("any")
+    return (telling | ~some).to_numpy()
 
 
 def _edges(ranked: Ranked, rows: pd.DataFrame, claims: pd.DataFrame) -> pd.DataFrame:

@@ -15,7 +15,7 @@ from fraud.rings.described import Chosen, Described, describe
 from fraud.rings.identity import identify
 from fraud.rings.model import RingModels, load_models, q_values
 from fraud.rings.referrals import ReferralRings, referral_rings
-from fraud.rings.stages import Ranked, choose, not_meeting, observe, people, ranked, suspected
+from fraud.rings.stages import Ranked, choose, grow, not_meeting, observe, people, ranked, suspected
 from fraud.rings.visits import Period
 from fraud.settings import RingSettings
 
@@ -138,11 +138,12 @@ def _chosen(scope: Period, found: Ranked, settings: RingSettings, models: RingMo
     numbers = sorted(numbers, key=lambda n: (-truth[n], n))
     score = truth[numbers]
     p_value, q_value = q_values(score, models, people(scope))
-    strength = found.rows.groupby(["candidate", "person"])["score"].max()
+    rows = grow(found, numbers, truth)
+    strength = rows.groupby(["candidate", "person"])["score"].max()
     strong = strength[strength >= settings.membership].groupby("candidate").size()
     enough = strong.reindex(numbers).fillna(0).to_numpy() >= settings.min_members
     keep = np.flatnonzero((q_value <= settings.max_q) & enough)
-    return Chosen([numbers[k] for k in keep], score[keep], p_value[keep], q_value[keep])
+    return Chosen([numbers[k] for k in keep], rows, score[keep], p_value[keep], q_value[keep])
 
 
 def _doctor_rings(found: ReferralRings, settings: RingSettings) -> Described:

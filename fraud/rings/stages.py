@@ -112,6 +112,54 @@ def choose(groups: list[np.ndarray], quality: np.ndarray, truth: np.ndarray) -> 
     return chosen
 
 
+def grow(found: Ranked, chosen: list[int], truth: np.ndarray) -> pd.DataFrame:
+    """Rows of the chosen candidates, with the likely people that no choice holds.
+
+    Of overlapping candidates only the best is chosen, and a likely member of another one would be
+    lost. Whoever is left over with a tie of at least `SURE` joins the choice that the likely
+    candidates around him share most people with.
+
+    Parameters
+    ----------
+    found : Ranked
+    chosen : list of int
+        Candidates, see `choose`.
+    truth : ndarray of float, shape (candidates,)
+        Probability that most of a candidate's members belong to rings.
+
+    Returns
+    -------
+    DataFrame
+        Like ``found.rows``, of the chosen candidates only, and of who joined.
+    """
+    rows = found.rows[found.rows["candidate"].isin(chosen)]
+    person = found.suspects.ties["person"].to_numpy()
+    held = pd.Series(rows["candidate"].to_numpy(), index=rows["person"].to_numpy())
+    held = held[~held.index.duplicated()]
+    left = set(person[found.score >= SURE].tolist()) - set(held.index.tolist())
+    if not left or not chosen:
+        return rows
+    likely = found.rows[found.rows["candidate"].isin(np.flatnonzero(truth >= LIKELY))]
+    members = likely[["candidate", "person"]].drop_duplicates()
+    around = members[members["person"].isin(left)].rename(columns={"person": "joins"})
+    beside = members.assign(ring=members["person"].map(held)).dropna(subset=["ring"])
+    votes = around.merge(beside, on="candidate").drop_duplicates(["joins", "person"])
+    votes = votes.groupby(["joins", "ring"], as_index=False).size()
+    votes = votes[votes["size"] >= FEW].sort_values(["joins", "size", "ring"], ascending=[True, False, True])
+    joined = votes.drop_duplicates("joins")
+    ring = dict(zip(joined["joins"], joined["ring"].astype(np.int64), strict=True))
+    tie = np.flatnonzero(np.isin(person, list(ring)))
+    place = found.suspects.ties["place"].to_numpy()[tie]
+    more = pd.DataFrame({"person": person[tie], "tie": tie, "place": place, "score": found.score[tie]})
+    more = more.assign(candidate=more["person"].map(ring), pull=more["score"])
+    more = more.sort_values(["candidate", "person", "score"], ascending=[True, True, False], kind="stable")
+    more["main"] = ~more.duplicated(["candidate", "person"])
+    return pd.concat([rows, more[rows.columns]], ignore_index=True)
+
+
 OVERLAP = 0.3
-LEAST_TRUTH = 0.05
-LEAST_QUALITY = 0.1
+"""Share of its people that a chosen candidate may share with better ones."""
+LEAST_TRUTH, LEAST_QUALITY = 0.05, 0.1
+"""Least expectations of a candidate to be chosen at all."""
+SURE, LIKELY, FEW = 0.5, 0.5, 2
+"""Least tie of who joins, least truth of the candidates that speak for him, fewest shared people."""
