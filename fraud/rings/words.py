@@ -20,6 +20,8 @@ ROLES = {
     "doctor": ("医师", "doctor"),
     "institution": ("机构", "institution"),
 }
+CLINIC_DAYS, CLINIC_SHARE = 4, 0.6
+"""Days, and share of the claims on one weekday, from which on a fixed clinic day is an explanation."""
 EXPLAINS = 0.5
 """Share of a ring's meetings from which on an innocent reason explains them."""
 
@@ -140,6 +142,7 @@ def explanations(claims: pd.DataFrame) -> list[dict[str, Any]]:
     days = claims.groupby("person")["day"].apply(lambda d: np.diff(np.unique(d.to_numpy())))
     steady = np.mean([_steady(gaps) for gaps in days]) if len(days) else 0.0
     weekday = (claims["day"] % 7).value_counts(normalize=True).iloc[0] if len(claims) else 0.0
+    often = claims["day"].nunique() >= CLINIC_DAYS and weekday >= CLINIC_SHARE
     prefix = claims["diagnosis"].fillna("")
     shares = {
         "dialysis": float(prefix.isin(("Z49", "N18", "Z99")).mean()),
@@ -147,7 +150,7 @@ def explanations(claims: pd.DataFrame) -> list[dict[str, Any]]:
         "family": _together(people["household_id"]),
         "employer": _largest(people["employer_id"]),
         "care_home": _largest(people["address"]),
-        "clinic_day": float(weekday) if weekday > 0.4 else 0.0,
+        "clinic_day": float(weekday) if often else 0.0,
         "pick_up": float(steady),
         "check_up": float(prefix.isin(("Z00", "Z01", "Z02")).mean()),
     }

@@ -216,3 +216,46 @@ def test_months_in_the_wrong_order_are_refused(town, tmp_path):
         engine.open_dataset(town / "town")
         with pytest.raises(UsageError, match="first month"):
             find(engine, LAST, FIRST)
+
+
+# -- inputs that break others ----------------------------------------------------------------------
+
+
+def test_a_crowded_shop_a_shared_doctor_and_a_frequent_patient_stay_bounded(tmp_path):
+    import datetime as dt
+
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from fraud.rings.meetings import VIEWS
+    from fraud.rings.stages import observe
+    from fraud.schema import TABLES
+
+    rng = np.random.default_rng(5)
+    n, begin = 30_000, dt.datetime(2025, 1, 1)
+    seconds = np.sort(rng.integers(8 * 3600, 20 * 3600, n)) + rng.integers(0, 28, n) * 86_400
+    patient = rng.integers(0, 9_000, n)
+    patient[:500] = 77_777  # five hundred visits in a month
+    rows = {
+        "claim_id": [f"c{i:06d}" for i in range(n)],
+        "patient_id": [f"p{p:05d}" for p in patient],
+        "institution_id": ["shop"] * n,  # one pharmacy holds everything
+        "doctor_id": ["d1"] * n,  # and one doctor's code
+        "visit_type": ["pharmacy"] * n,
+        "started_at": [begin + dt.timedelta(seconds=int(s)) for s in seconds],
+        "total_amount": pa.array([f"{a:.2f}" for a in rng.lognormal(5, 1, n)]).cast(pa.decimal128(16, 2)),
+        "fund_amount": pa.array(["10.00"] * n).cast(pa.decimal128(16, 2)),
+    }
+    schema = pa.schema([f for f in TABLES["claims"].arrow() if f.name in rows])
+    (tmp_path / "town").mkdir()
+    pq.write_table(pa.table(rows, schema=schema), tmp_path / "town" / "claims.parquet")
+    january = month_number("2025-01")
+    with open_engine(EngineSettings(), tmp_path / "work") as engine:
+        engine.open_dataset(tmp_path / "town")
+        scope = observe(engine, january - 1, january)  # an empty month before it
+        for view in VIEWS:
+            queue = engine.to_arrow(scope[f"ring_queue_{view.name}"].count().as_table())[0][0].as_py()
+            near = engine.to_arrow(scope[f"ring_near_{view.name}"].count().as_table())[0][0].as_py()
+            assert near <= view.steps * queue
+        found = find(engine, january - 1, january)
+    assert len(found.rings) <= 1
