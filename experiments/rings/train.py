@@ -66,6 +66,7 @@ class Trained:
     fences: pd.DataFrame
     people: int
     rings: dict[str, set[int]]
+    left: dict[str, set[int]]  # of schemes left out: never learned from, but looked for
     ignored: set[int]
     label: np.ndarray  # of ties: 1 ring, 0 not, -1 neither
     schemes: dict[str, str]
@@ -120,13 +121,14 @@ def loaded(seed: int, folder: Path, left_out: Sequence[str]) -> Trained:
     label = bad.groupby(["person", "place"])["label"].max()
     label = ties[["person", "place"]].merge(label.reset_index(), how="left", on=["person", "place"])["label"].fillna(0)
     ignored = {int(number[m]) for m in truth.ignored if m in number.index}
-    ignored |= {p for g, people in rings.items() if schemes[g] in left_out for p in people}
+    left = {g: people for g, people in rings.items() if schemes[g] in left_out}
+    ignored |= {p for people in left.values() for p in people}
     rings = {g: people for g, people in rings.items() if schemes[g] not in left_out}
     pairs = {v.name: pd.read_parquet(place / f"ring_pairs_{v.name}.parquet") for v in VIEWS}
     bought = pd.read_parquet(place / "bought.parquet").sort_values(["person", "item"], ignore_index=True)
     usual = bought.groupby("item", as_index=False).agg(people=("person", "nunique"))
     fenced = pd.read_parquet(place / "fences.parquet").sort_values(["fence", "person"], ignore_index=True)
-    return Trained(seed, ties, pairs, bought, usual, fenced, len(number), rings, ignored, label.to_numpy(np.int64), schemes)
+    return Trained(seed, ties, pairs, bought, usual, fenced, len(number), rings, left, ignored, label.to_numpy(np.int64), schemes)
 
 
 def fitted(x: pd.DataFrame, y: np.ndarray, rounds: int, weight: np.ndarray | None = None, **more: object) -> lightgbm.Booster:
@@ -245,14 +247,15 @@ def report(city: Trained, r: Ranked, chosen: list[int], score: np.ndarray) -> No
     chosen = [n for n in chosen if n in groups]
     text = f"{city.seed} {PLAN[city.seed][0]} rings {len(city.rings)}:"
     for least in (0.3, 0.5, 0.7):
-        named = set().union(*(groups[n].tolist() for n in chosen if score[n] >= least), set()) - city.ignored
+        everybody = set().union(*(groups[n].tolist() for n in chosen if score[n] >= least), set())
+        named = everybody - city.ignored
         right = len(named & true)
         hit = [any(len(set(groups[n].tolist()) & r) / len(set(groups[n].tolist()) | r) >= 0.5 for n in chosen if score[n] >= least) for r in city.rings.values()]  # fmt: skip
         if least == 0.3:
-            for ring, people in city.rings.items():
+            for ring, people in (city.rings | city.left).items():
                 scheme = RECALL.setdefault((PLAN[city.seed][0], city.schemes[ring]), [0, 0, 0, 0])
                 best = max((len(people & set(groups[n].tolist())) / len(people | set(groups[n].tolist())) for n in chosen if score[n] >= least), default=0)
-                scheme[0] += len(people & named)
+                scheme[0] += len(people & everybody)
                 scheme[1] += len(people)
                 scheme[2] += best >= 0.5
                 scheme[3] += 1
