@@ -107,7 +107,8 @@ class RingSettings(_Section):
     min_members: int = Field(4, ge=3, description="Fewest members of a ring.")
     membership: Share = Field(0.3, description="Fewest membership score of a member.")
     models: str = Field(
-        "", description="Folder of ring models (see experiments/rings/train.py); empty for those of the package."
+        "",
+        description="Folder of ring models (see experiments/rings/train.py); empty for those of the package.",
     )
 
 
@@ -216,6 +217,10 @@ class Experiment(_Section):
     second_stage: bool = Field(
         False,
         description="Add what the first stage says of the other claims of the same patient, doctor, department and institution. Off: beside entity features and self-training it was measured to hurt (docs/decisions.md).",
+    )
+    ring_evidence: bool = Field(
+        False,
+        description="Give claims how suspected the patient's ties were before their month (ring models, no decisions; one to three months old). Costs a look for rings per quarter of training.",
     )
     folds: int = Field(5, ge=2, description="Folds of the out-of-fold predictions.")
     fold_group: Literal["claim", "patient", "doctor", "institution"] = Field(

@@ -90,10 +90,12 @@ def main() -> None:
     parser.add_argument("--methods", type=known, nargs="+", default=["ours", *TEXTBOOK])
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--again", action="store_true", help="measure anew what is kept")
+    parser.add_argument("--kept", action="store_true", help="make the table of what is kept; measure nothing")
     parser.add_argument("--out", type=Path, default=HERE)
     o = parser.parse_args()
     cities = chosen(o.variants, o.seeds, o.camouflage, o.patients, o.months)
-    todo = [(c, m) for c in cities for m in o.methods if o.again or present(c, m, o.folder) is None]
+    wanted = [] if o.kept else [(c, m) for c in cities for m in o.methods]
+    todo = [(c, m) for c, m in wanted if o.again or present(c, m, o.folder) is None]
     spawn = get_context("spawn")
     with ProcessPoolExecutor(o.jobs, mp_context=spawn) as pool:
         needed = [(c, o.folder) for c in dict.fromkeys(c for c, _ in todo)]

@@ -136,6 +136,11 @@ def fitted(x: pd.DataFrame, y: np.ndarray, rounds: int, weight: np.ndarray | Non
     return lightgbm.train(parameters, lightgbm.Dataset(x.to_numpy(float), y, weight=weight), rounds)
 
 
+def everywhere(people: np.ndarray) -> np.ndarray:
+    """One city is one part."""
+    return np.zeros(len(people), dtype=np.int64)
+
+
 class Part:
     """What is known of a city after the ties were scored out of fold."""
 
@@ -198,7 +203,7 @@ def train(cities: list[Trained], out: Path) -> None:
             if fold[part.city.seed] == k:
                 score = np.asarray(booster.predict(part.suspects.ties[columns["company"]].to_numpy(float)))
                 strong = np.unique(part.suspects.ties["person"].to_numpy()[score >= LEAST_PROFILE])
-                others = groups(part.city.bought[part.city.bought["person"].isin(strong)], part.city.usual, part.city.fences[part.city.fences["person"].isin(strong)], part.city.people)
+                others = groups(part.city.bought[part.city.bought["person"].isin(strong)], part.city.usual, part.city.fences[part.city.fences["person"].isin(strong)], part.city.people, everywhere)
                 found.append((part, ranked(part.suspects, score, others)))
         say(f"company, fold {k}")
     columns["quality"] = columns["truth"] = list(found[0][1].measures.columns)

@@ -33,10 +33,12 @@ GROUPS: dict[str, tuple[str, str]] = {
     "concentration": ("集中度", "concentration"),
     "severity": ("病种与诊断", "diagnoses and severity"),
     "change": ("变化", "change over time"),
+    "rings": ("团伙往来", "ring ties"),
 }
 
 WHO: dict[str, tuple[str, str]] = {
     "claim": ("本单", "this claim"),
+    "ring": ("本单", "this claim"),
     "patient": ("该参保人", "this patient"),
     "doctor": ("该医师", "this doctor"),
     "department": ("该科室", "this department"),
@@ -53,6 +55,7 @@ POINT_IN_TIME: dict[str, str] = {
     "end of the month.",
     "year": "From claims settled in the last twelve months, up to the end of the month.",
     "static": "From master data.",
+    "quarter": "From claims settled up to the last end of a quarter before the claim's month; nothing later.",
 }
 
 CLAIM_CONTEXT = frozenset(
@@ -88,7 +91,8 @@ class Feature:
     Attributes
     ----------
     name, entity, group : str
-        Column name, what it describes, and one of `GROUPS`.
+        Column name, what it describes (``ring``: a claim's ring evidence, which the pipeline builds on
+        request), and one of `GROUPS`.
     unit : str
         One of `UNITS`.
     direction : int
@@ -142,6 +146,8 @@ def _entries() -> Iterator[Feature]:
     for path in sorted(folder.glob("claim*.toml")):
         for name, entry in tomllib.loads(path.read_text(encoding="utf-8")).items():
             yield _feature(name, "claim", entry)
+    for name, entry in tomllib.loads((folder / "ring.toml").read_text(encoding="utf-8")).items():
+        yield _feature(name, "ring", entry)
     shared = tomllib.loads((folder / "entity.toml").read_text(encoding="utf-8"))
     for entity in ENTITIES[1:]:
         for measure, entry in shared.items():

@@ -30,6 +30,7 @@ from fraud.pipeline.frames import (
 )
 from fraud.pipeline.publishing import Results, publish
 from fraud.pipeline.rationale import rationales
+from fraud.pipeline.ring_evidence import with_ring_evidence
 from fraud.pipeline.training import build_training, fit_scorers
 from fraud.rings import Rings
 from fraud.rules.batch import evaluate
@@ -125,6 +126,7 @@ def score(
             months = list(range(first, number + 1))
             step = under(progress, "特征 features")
             tables = build(engine, months, KINDS, chosen.experiment.window_months, step)
+            tables = with_ring_evidence(engine, tables, months, chosen.experiment, settings)
         with clock.stage(STAGE):
             first, members = first_month(engine, number, settings), previous_members(out, month)
             rings = rings_between(engine, first, number, settings, members, progress)
@@ -186,7 +188,7 @@ def _model(
         if alias != "champion" or tracking.registered(name, settings) or audited_before(engine, month):
             raise
     experiment = Experiment()
-    tables, months = build_training(engine, dataset, month_text(month), experiment, progress)
+    tables, months = build_training(engine, dataset, month_text(month), experiment, settings, progress)
     scorers = fit_scorers(engine, tables, months, experiment, settings, progress)
     note = "no model and no audits: label-free scorers were fitted on this dataset"
     return Model(name, "", month_text(month), experiment, scorers, [note])

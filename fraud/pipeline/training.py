@@ -11,6 +11,7 @@ from fraud.errors import DataError
 from fraud.features.build import FeatureTables, build
 from fraud.features.catalog import CATALOG
 from fraud.pipeline.frames import KINDS, dataset_name, labels, months_with_claims, opened, read_frame, under
+from fraud.pipeline.ring_evidence import with_ring_evidence
 from fraud.schema import month_number, month_text
 from fraud.settings import Experiment, Settings
 
@@ -72,7 +73,7 @@ def train(
 
     models = Path(settings.tracking.models)
     with opened(dataset, settings, models) as (engine, _):
-        tables, months = build_training(engine, dataset, until, experiment, progress)
+        tables, months = build_training(engine, dataset, until, experiment, settings, progress)
         scorers = fit_scorers(engine, tables, months, experiment, settings, progress)
         name = dataset_name(dataset)
         run_id, version = tracking.log_training(
@@ -89,7 +90,12 @@ def train(
 
 
 def build_training(
-    engine: Engine, dataset: Path, until: str, experiment: Experiment, progress: Progress = None
+    engine: Engine,
+    dataset: Path,
+    until: str,
+    experiment: Experiment,
+    settings: Settings,
+    progress: Progress = None,
 ) -> tuple[FeatureTables, list[int]]:
     """Feature tables of the training months."""
     last = month_number(until) - experiment.maturity_months
@@ -99,7 +105,8 @@ def build_training(
             f"{dataset}: no claims were settled in the {experiment.train_months} months "
             f"up to {month_text(last)}."
         )
-    return build(engine, months, KINDS, experiment.window_months, under(progress, "特征 features")), months
+    tables = build(engine, months, KINDS, experiment.window_months, under(progress, "特征 features"))
+    return with_ring_evidence(engine, tables, months, experiment, settings), months
 
 
 def fit_scorers(

@@ -11,14 +11,18 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from fraud.rings import words
+from fraud.rings import profiles, words
 from fraud.rings.meetings import COSTLY, DEAR
 from fraud.rings.model import RingModels
 from fraud.rings.stages import Ranked
 from fraud.rings.visits import Period
 
 DOMINANT = 0.5
-"""Share of the evidence claims from which on a doctor, operator or place takes part."""
+"""Share of the evidence claims from which on a doctor or operator takes part."""
+PRESENT = 0.35
+"""Share from which on a place does."""
+BOXES = 3
+"""Fewest boxes that came up again at a place for it to be named."""
 
 
 @dataclass(frozen=True)
@@ -77,13 +81,14 @@ def describe(
     names = dict(patients.items())
     edges = edges.assign(a=edges["a"].map(names), b=edges["b"].map(names)).dropna(subset=["a", "b"])
     rings, others = [], []
+    fences = _fences(scope, people)
     for ring, own in claims.groupby("ring", sort=True):
         number = chosen.numbers[ring]
-        actors = _actors(own)
+        actors = _actors(own, fences.get(ring))
         measures = ranked.measures.iloc[number]
         met = edges[edges["ring"] == ring]
         rings.append(_ring(int(ring), chosen, own, met, actors, measures, models))
-        others += [{"ring": ring, **actor} for actor in actors]
+        others += [{"ring": ring, **{k: v for k, v in a.items() if k != "boxes"}} for a in actors]
     found = pd.concat([members, pd.DataFrame(others)], ignore_index=True) if others else members
     return Described(pd.DataFrame(rings), found, claims, edges)
 
@@ -166,15 +171,44 @@ _ACTORS = (
 )
 
 
-def _actors(claims: pd.DataFrame) -> list[dict[str, Any]]:
-    """Operators, doctors and places that most of a ring's claims go through; the first organises."""
+def _fences(scope: Period, people: pd.DataFrame) -> dict[int, dict[str, Any]]:
+    """Place where most of a ring's boxes came up again on other people's claims, by trace codes."""
+    found = scope.engine.to_arrow(profiles.fences(scope), "ring_fences_told").to_pandas()
+    found = found.merge(people[["ring", "person"]], on="person")
+    sums = found.groupby(["ring", "fence"], as_index=False).agg(
+        boxes=("boxes", "sum"), n=("person", "nunique")
+    )
+    sums = sums[(sums["boxes"] >= BOXES) & (sums["n"] > 1)]
+    sums = sums.sort_values(["ring", "boxes", "fence"], ascending=[True, False, True]).drop_duplicates("ring")
+    ids = scope.engine.to_arrow(scope["ring_places"], "ring_place_ids").to_pandas()
+    named = sums.merge(ids.rename(columns={"place": "fence"}), on="fence")
+    share = named["boxes"] / named["ring"].map(found.groupby("ring")["boxes"].sum())
+    return {
+        int(ring): {
+            "member_kind": "institution",
+            "member_id": name,
+            "role": "organiser",
+            "membership_score": round(float(part), 4),
+            "boxes": int(boxes),
+        }
+        for ring, name, part, boxes in zip(
+            named["ring"], named["institution_id"], share, named["boxes"], strict=True
+        )
+    }
+
+
+def _actors(claims: pd.DataFrame, fence: dict[str, Any] | None) -> list[dict[str, Any]]:
+    """Operators, doctors and places that most of a ring's claims go through; the first organises.
+
+    Where boxes that the members fetched came up again at one place, that place organises.
+    """
     actors: list[dict[str, Any]] = []
     for kind, column, role in _ACTORS:
         counts = claims[column].value_counts()
         counts = counts.sort_index().sort_values(ascending=False, kind="stable")
         for name, n in counts.items():
             share = n / len(claims)
-            if share < (DOMINANT if not actors or kind != "institution" else 0.3):
+            if share < (DOMINANT if kind != "institution" else PRESENT):
                 break
             at_pharmacy = (
                 kind == "institution" and (claims.loc[claims[column] == name, "kind"] == "pharmacy").all()
@@ -188,7 +222,9 @@ def _actors(claims: pd.DataFrame) -> list[dict[str, Any]]:
                 }
             )
     organiser = next((a for a in actors if a["member_kind"] != "institution"), None)
-    if organiser is not None:
+    if fence is not None:
+        actors = [fence, *(a for a in actors if a["member_id"] != fence["member_id"])]
+    elif organiser is not None:
         organiser["role"] = "organiser"
     return actors
 

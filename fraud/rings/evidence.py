@@ -74,25 +74,25 @@ def measure(rows: pd.DataFrame, suspects: Suspects, score: np.ndarray) -> pd.Dat
     count = int(number.max()) + 1 if len(number) else 0
     size = np.bincount(number, minlength=count).astype(float)
     out: dict[str, np.ndarray] = {"size": size}
-    mine = ties.iloc[main["tie"].to_numpy()]
+    tie = main["tie"].to_numpy()
     for name in MEANS:
-        value = np.nan_to_num(mine[name].to_numpy(float))
+        value = np.nan_to_num(ties[name].to_numpy(float))[tie]
         out[f"mean_{name}"] = np.bincount(number, value, count) / size
     for name in SPREADS:
-        value = np.nan_to_num(mine[name].to_numpy(float))
+        value = np.nan_to_num(ties[name].to_numpy(float))[tie]
         mean = np.bincount(number, value, count) / size
         square = np.bincount(number, value * value, count) / size
         out[f"spread_{name}"] = np.sqrt(np.maximum(square - mean * mean, 0))
     for name in SHARED:
-        out |= _shared(name, mine[name].to_numpy(), number, size)
+        out |= _shared(name, ties[name].to_numpy()[tie], number, size)
     out |= _inside(rows, suspects, count, size)
-    out["cents"] = np.bincount(number, mine["cents"].to_numpy(float), count)
-    out["claims"] = np.bincount(number, mine["claims"].to_numpy(float), count)
+    out["cents"] = np.bincount(number, ties["cents"].to_numpy(float)[tie], count)
+    out["claims"] = np.bincount(number, ties["claims"].to_numpy(float)[tie], count)
     out["place_part"] = out["claims"] / np.maximum(out["mean_place_claims"], 1)
     out["people_part"] = size / np.maximum(out["mean_place_people"], 1)
-    out["doubtful"] = np.bincount(number, mine["score"].to_numpy() < 0.3, count) / size
-    out["sure"] = np.bincount(number, mine["score"].to_numpy() >= 0.7, count) / size
-    out["expected_members"] = np.bincount(number, mine["score"].to_numpy(), count)
+    out["doubtful"] = np.bincount(number, score[tie] < 0.3, count) / size
+    out["sure"] = np.bincount(number, score[tie] >= 0.7, count) / size
+    out["expected_members"] = np.bincount(number, score[tie], count)
     return pd.DataFrame(out)
 
 

@@ -104,6 +104,29 @@ def find(
     return Rings(*rings, skipped, clock.seconds)
 
 
+def suspicion_of_ties(
+    engine: Engine, first: int, last: int, settings: RingSettings | None = None
+) -> pd.DataFrame:
+    """How suspected each tie is by months `first` to `last`, for those that are at all.
+
+    The models were fitted on synthetic cities: no decision of this dataset is looked at.
+
+    Returns
+    -------
+    DataFrame
+        patient_id, institution_id, tie (probability), sorted.
+    """
+    models = load_models((settings or RingSettings()).models)
+    scope = observe(engine, first, last)
+    suspects = suspected(scope, models)
+    ties = suspects.ties[["person", "place"]].assign(tie=models.predict("company", suspects.ties))
+    for name, column in (("person", "patient_id"), ("place", "institution_id")):
+        ids = engine.to_arrow(scope[f"ring_{name}s"].select(name, column), f"ring_{name}_ids").to_pandas()
+        ties = ties.merge(ids, on=name)
+    ties = ties[["patient_id", "institution_id", "tie"]]
+    return ties.sort_values(["patient_id", "institution_id"], ignore_index=True)
+
+
 class _Clock:
     """Seconds of each stage; they reach no result but the manifest."""
 

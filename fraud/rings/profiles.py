@@ -1,6 +1,6 @@
 """Groups that need not meet: runners who fetch the same drugs all over town, boxes that end at one fence."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import ibis
 import ibis.expr.types as ir
@@ -10,7 +10,7 @@ from scipy import sparse
 
 from fraud.features.measures import exact_sum
 from fraud.features.scope import Scope
-from fraud.rings.communities import MOST, communities
+from fraud.rings.communities import MOST, communities, parts
 
 LEAST = 0.1
 """Probability of a tie from which on its person may belong to such a group."""
@@ -21,6 +21,8 @@ GROWTH = (0.3, 0.4, 0.5, 0.6)
 """Similarities to a fence's suppliers from which on people join them; every one gives a candidate."""
 FEW = 2
 """Fewest suppliers of a fence."""
+TOWN = 5_000
+"""People who are compared with each other without asking where they live."""
 OFTEN = 6
 """Claims beyond which buying an item more often tells no more."""
 
@@ -53,7 +55,11 @@ def fences(scope: Scope) -> ir.Table:
 
 
 def groups(
-    bought: pd.DataFrame, usual: pd.DataFrame, suppliers: pd.DataFrame, everybody: int
+    bought: pd.DataFrame,
+    usual: pd.DataFrame,
+    suppliers: pd.DataFrame,
+    everybody: int,
+    home: Callable[[np.ndarray], np.ndarray],
 ) -> Iterable[tuple[int, ...]]:
     """Candidates: suppliers of a fence with those who buy like them, and communities of like buyers.
 
@@ -67,6 +73,8 @@ def groups(
         fence, person of the people looked at; see `fences`.
     everybody : int
         People with claims.
+    home : callable
+        Part of the province of each of some persons; see `homes`.
     """
     for _, own in suppliers.groupby("fence", sort=True)["person"]:
         yield tuple(sorted(set(own.tolist())))
@@ -74,7 +82,7 @@ def groups(
         return
     people, matrix = _vectors(bought, usual, everybody)
     yield from _grown(people, matrix, suppliers[suppliers["person"].isin(people)])
-    yield from communities(people, *_nearest(matrix), RESOLUTIONS)
+    yield from communities(people, *_nearest(matrix, home(people)), RESOLUTIONS)
 
 
 def _vectors(
@@ -106,22 +114,52 @@ def _grown(
                 yield tuple(int(p) for p in grown)
 
 
-def _nearest(matrix: sparse.csr_matrix) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Edges to the `NEAREST` most similar people of each, with their cosine; block by block."""
-    a, b, weight = [], [], []
-    transposed = matrix.T.tocsc()
-    for start in range(0, matrix.shape[0], 1_000):
-        block = np.asarray((matrix[start : start + 1_000] @ transposed).todense())
-        block[np.arange(len(block)), np.arange(start, start + len(block))] = 0
-        count = min(NEAREST, block.shape[1])
-        near = np.argsort(-block, axis=1, kind="stable")[:, :count]
-        value = np.take_along_axis(block, near, axis=1)
-        row = np.repeat(np.arange(start, start + len(block)), count)
-        keep = value.ravel() > 0.05
-        a.append(row[keep])
-        b.append(near.ravel()[keep])
-        weight.append(value.ravel()[keep])
+def _nearest(matrix: sparse.csr_matrix, home: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Edges to the `NEAREST` most similar people of the same home, with their cosine; block by block."""
+    a, b, weight = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)], [np.zeros(0)]
+    for number in np.unique(home):
+        own = np.flatnonzero(home == number)
+        vectors = matrix[own]
+        transposed = vectors.T.tocsc()
+        for start in range(0, len(own), 1_000):
+            block = np.asarray((vectors[start : start + 1_000] @ transposed).todense())
+            block[np.arange(len(block)), np.arange(start, start + len(block))] = 0
+            count = min(NEAREST, block.shape[1])
+            near = np.argsort(-block, axis=1, kind="stable")[:, :count]
+            value = np.take_along_axis(block, near, axis=1).ravel()
+            keep = value > 0.05
+            a.append(own[np.repeat(np.arange(start, start + len(block)), count)[keep]])
+            b.append(own[near.ravel()[keep]])
+            weight.append(value[keep])
     low = np.minimum(np.concatenate(a), np.concatenate(b))
     high = np.maximum(np.concatenate(a), np.concatenate(b))
     key, first = np.unique(low * matrix.shape[0] + high, return_index=True)
     return key // matrix.shape[0], key % matrix.shape[0], np.concatenate(weight)[first].round(6)
+
+
+def homes(person: np.ndarray, place: np.ndarray, people: np.ndarray) -> np.ndarray:
+    """Parts of a province: clusters of places that share people, and the cluster each person is most in.
+
+    Up to `TOWN` people are one part: only a province is too large to compare everybody with everybody.
+
+    Parameters
+    ----------
+    person, place : ndarray of int, shape (ties,)
+        Suspected ties.
+    people : ndarray of int, shape (n,)
+        Persons asked for, ascending.
+
+    Returns
+    -------
+    ndarray of int, shape (n,)
+    """
+    if len(people) <= TOWN:
+        return np.zeros(len(people), dtype=np.int64)
+    known = np.isin(person, people)
+    row, places = np.searchsorted(people, person[known]), np.unique(place[known])
+    column = np.searchsorted(places, place[known])
+    ties = sparse.csr_matrix((np.ones(len(row)), (row, column)), (len(people), len(places)))
+    shared = sparse.triu(ties.T @ ties, k=1).tocoo()
+    cluster = np.array(parts(len(places), shared.row, shared.col, shared.data))
+    member = sparse.csr_matrix((np.ones(len(cluster)), (np.arange(len(cluster)), cluster)))
+    return np.asarray((ties @ member).argmax(axis=1)).ravel().astype(np.int64)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -81,7 +82,9 @@ def not_meeting(scope: visits.Period, suspects: Suspects, score: np.ndarray) -> 
     bought = read(profiles.purchases(scope, chosen), "ring_purchases").sort_values(["person", "item"])
     suppliers = read(profiles.fences(scope).semi_join(chosen, "person"), "ring_fences")
     usual = read(profiles.holders(scope), "ring_holders")
-    return list(profiles.groups(bought, usual, suppliers, people(scope)))
+    ties = suspects.ties
+    home = partial(profiles.homes, ties["person"].to_numpy(), ties["place"].to_numpy())
+    return list(profiles.groups(bought, usual, suppliers, people(scope), home))
 
 
 def people(scope: visits.Period) -> int:

@@ -28,11 +28,12 @@ EXPLAINS = 0.5
 
 def kind(claims: pd.DataFrame, actors: list[dict[str, Any]]) -> str:
     """Kind of a ring by where its claims come from."""
-    if claims["out_of_region"].mean() > 0.5:
+    if len(claims) and claims["out_of_region"].mean() > 0.5:
         return "away_ring"
     if claims["is_stay"].mean() > 0.5:
         return "stay_ring"
-    if not any(a["member_kind"] == "institution" for a in actors):
+    places = [a for a in actors if a["member_kind"] == "institution" and "boxes" not in a]
+    if not places or (any("boxes" in a for a in actors) and claims["place"].nunique() >= 3):
         return "tour_ring"
     if (claims["kind"] == "pharmacy").mean() > 0.5 or any(a["role"] == "pharmacy" for a in actors):
         return "pharmacy_ring"
@@ -79,6 +80,9 @@ def tell(
 def _via(actor: dict[str, Any] | None) -> tuple[str, str]:
     if actor is None:
         return "在多家机构", " at many places"
+    if "boxes" in actor:
+        told = f"{actor['boxes']} 盒药品的追溯码在机构 {actor['member_id']} 再次结算"
+        return f"（{told}）", f" ({actor['boxes']} of their boxes were charged again at {actor['member_id']})"
     share = f"{actor['membership_score']:.0%}"
     zh, en = ROLES[actor["member_kind"]]
     return f"（{share} 经{zh} {actor['member_id']}）", f" ({share} through {en} {actor['member_id']})"

@@ -75,7 +75,9 @@ def test_suppliers_of_one_fence_are_a_candidate():
     bought = pd.DataFrame({"person": [1, 1, 2, 2, 3, 3, 9], "item": [5, 6, 5, 6, 5, 6, 7], "claims": 2})
     usual = pd.DataFrame({"item": [5, 6, 7], "people": [5, 5, 4000]})
     suppliers = pd.DataFrame({"fence": [1, 1], "person": [1, 2]})
-    found = set(groups(bought, usual, suppliers, 10_000))
+    found = set(
+        groups(bought, usual, suppliers, 10_000, lambda people: np.zeros(len(people), dtype=np.int64))
+    )
     assert (1, 2) in found
     assert (1, 2, 3) in found  # who buys like them joins
 
