@@ -116,7 +116,7 @@ def _telling(claims: pd.DataFrame) -> np.ndarray:
 
     A member's ordinary visits to the same place are no evidence; whoever has only such keeps them all.
     """
-    at = claims["second"].fillna(claims["settled_second"]) // (2 * 3600)
+    at = claims["second"].fillna(claims["day"] * 86_400) // (2 * 3600)
     hours = claims.groupby(["ring", "place", at])["person"].transform("nunique")
     copied = claims.groupby(["ring", "bundle"])["person"].transform("nunique")
     telling = (

@@ -90,7 +90,8 @@ VIEWS = (
 def entries(scope: Scope, view: View) -> ir.Table:
     """Rows of a view's queues: claim_id, person, the queue's columns, second, day, day_out."""
     visits = scope["ring_visits"]
-    visits = visits.mutate(second=ibis.coalesce(visits.second, visits.settled_second))
+    # Where only the day is known, the day it began: settlement may be weeks later.
+    visits = visits.mutate(second=ibis.coalesce(visits.second, visits.day * DAY))
     if view.name == "minutes":
         rows = visits.filter((visits.is_stay == 0) & (visits.second % DAY != 0))
     elif view.name == "costly":

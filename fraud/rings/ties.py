@@ -35,7 +35,7 @@ def build(scope: Scope) -> ir.Table:
 def _marked(scope: Scope) -> ir.Table:
     """Visits with how many others had the same bundle or amount at the place, and the day's crowd."""
     visits = scope["ring_visits"]
-    rows = visits.mutate(at=ibis.coalesce(visits.second, visits.settled_second))
+    rows = visits.mutate(at=ibis.coalesce(visits.second, visits.day * DAY))
     bundle = ["place", "visit_type", "bundle"]
     same = rows.filter(rows.charged >= 3).group_by(bundle).agg(clones=lambda t: t.person.nunique() - 1)
     amount = ["place", "visit_type", "cents"]
