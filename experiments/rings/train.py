@@ -34,7 +34,16 @@ from fraud.schema import month_number
 from fraud.settings import RingSettings, Settings
 from fraud.synthetic import generate
 
-RING_SCHEMES = ("card_pool", "doctor_patient_ring", "pharmacy_ring", "drug_resale", "ghost_stay", "phantom_invoice", "ghost_dialysis", "referral_ring")
+RING_SCHEMES = (
+    "card_pool",
+    "doctor_patient_ring",
+    "pharmacy_ring",
+    "drug_resale",
+    "ghost_stay",
+    "phantom_invoice",
+    "ghost_dialysis",
+    "referral_ring",
+)
 BOTH = (*RING_SCHEMES, "composed_ring")
 # seed: (camouflage, schemes, prevalence)
 PLAN: dict[int, tuple[float, tuple[str, ...], float]] = {
@@ -111,15 +120,23 @@ def loaded(seed: int, folder: Path, left_out: Sequence[str]) -> Trained:
     rings = {r.ring_id: {int(number[m]) for m in r.members} for r in truth.of_kind(doctors=False)}
     schemes = {r.ring_id: r.scheme for r in truth.rings}
     fraud = pd.read_parquet(place / "city" / "truth" / "claims.parquet", columns=["claim_id", "group_id"])
-    claims = pd.read_parquet(place / "city" / "claims.parquet", columns=["claim_id", "patient_id", "institution_id"])
+    claims = pd.read_parquet(
+        place / "city" / "claims.parquet", columns=["claim_id", "patient_id", "institution_id"]
+    )
     fraud = fraud.merge(claims, on="claim_id")
     fraud = fraud[fraud["patient_id"].isin(number.index)]
     bad = pd.DataFrame({"person": number.reindex(fraud["patient_id"]).to_numpy(), "place": places.reindex(fraud["institution_id"]).to_numpy(), "group_id": fraud["group_id"].to_numpy()})  # fmt: skip
-    member = np.array([p in rings.get(g, ()) for p, g in zip(bad["person"], bad["group_id"], strict=True)], dtype=bool)
+    member = np.array(
+        [p in rings.get(g, ()) for p, g in zip(bad["person"], bad["group_id"], strict=True)], dtype=bool
+    )
     known = np.array([schemes.get(g) not in left_out for g in bad["group_id"]], dtype=bool)
     bad["label"] = np.where(member & known, 1, -1)
     label = bad.groupby(["person", "place"])["label"].max()
-    label = ties[["person", "place"]].merge(label.reset_index(), how="left", on=["person", "place"])["label"].fillna(0)
+    label = (
+        ties[["person", "place"]]
+        .merge(label.reset_index(), how="left", on=["person", "place"])["label"]
+        .fillna(0)
+    )
     ignored = {int(number[m]) for m in truth.ignored if m in number.index}
     left = {g: people for g, people in rings.items() if schemes[g] in left_out}
     ignored |= {p for people in left.values() for p in people}
@@ -128,10 +145,25 @@ def loaded(seed: int, folder: Path, left_out: Sequence[str]) -> Trained:
     bought = pd.read_parquet(place / "bought.parquet").sort_values(["person", "item"], ignore_index=True)
     usual = bought.groupby("item", as_index=False).agg(people=("person", "nunique"))
     fenced = pd.read_parquet(place / "fences.parquet").sort_values(["fence", "person"], ignore_index=True)
-    return Trained(seed, ties, pairs, bought, usual, fenced, len(number), rings, left, ignored, label.to_numpy(np.int64), schemes)
+    return Trained(
+        seed,
+        ties,
+        pairs,
+        bought,
+        usual,
+        fenced,
+        len(number),
+        rings,
+        left,
+        ignored,
+        label.to_numpy(np.int64),
+        schemes,
+    )
 
 
-def fitted(x: pd.DataFrame, y: np.ndarray, rounds: int, weight: np.ndarray | None = None, **more: object) -> lightgbm.Booster:
+def fitted(
+    x: pd.DataFrame, y: np.ndarray, rounds: int, weight: np.ndarray | None = None, **more: object
+) -> lightgbm.Booster:
     parameters = {"objective": "binary", **PARAMETERS, **more}
     return lightgbm.train(parameters, lightgbm.Dataset(x.to_numpy(float), y, weight=weight), rounds)
 
@@ -168,14 +200,19 @@ def judged(groups: list[np.ndarray], city: Trained) -> tuple[np.ndarray, np.ndar
             for ring in of.get(p, ()):
                 counts[ring] = counts.get(ring, 0) + 1
         precision[number] = np.mean([p in of for p in people])
-        best[number] = max((n / (len(people) + len(city.rings[r]) - n) for r, n in counts.items()), default=0.0)
+        best[number] = max(
+            (n / (len(people) + len(city.rings[r]) - n) for r, n in counts.items()), default=0.0
+        )
     return best, precision
 
 
 def train(cities: list[Trained], out: Path) -> None:
     columns = {"tie": measures(cities[0].ties.columns)}
     rng = np.random.default_rng(1)
-    drawn = {c.seed: np.flatnonzero((c.label == 1) | ((c.label == 0) & (rng.random(len(c.label)) < KEPT))) for c in cities}
+    drawn = {
+        c.seed: np.flatnonzero((c.label == 1) | ((c.label == 0) & (rng.random(len(c.label)) < KEPT)))
+        for c in cities
+    }
 
     def fit_ties(some: list[Trained]) -> lightgbm.Booster:
         x = pd.concat([c.ties.iloc[drawn[c.seed]][columns["tie"]] for c in some])
@@ -187,9 +224,17 @@ def train(cities: list[Trained], out: Path) -> None:
     parts: list[Part] = []
     for k in range(FOLDS):
         booster = fit_ties(rest(k))
-        parts += [Part(c, booster.predict(c.ties[columns["tie"]].to_numpy(float))) for c in cities if fold[c.seed] == k]
+        parts += [
+            Part(c, booster.predict(c.ties[columns["tie"]].to_numpy(float)))
+            for c in cities
+            if fold[c.seed] == k
+        ]
         say(f"ties, fold {k}")
-    columns["company"] = [*columns["tie"], "first", *(c for c in parts[0].suspects.ties.columns if c.startswith(("near_", "same_", "own_")))]
+    columns["company"] = [
+        *columns["tie"],
+        "first",
+        *(c for c in parts[0].suspects.ties.columns if c.startswith(("near_", "same_", "own_"))),
+    ]
 
     def fit_company(some: list[Part]) -> lightgbm.Booster:
         x = pd.concat([p.suspects.ties[columns["company"]] for p in some])
@@ -203,7 +248,13 @@ def train(cities: list[Trained], out: Path) -> None:
             if fold[part.city.seed] == k:
                 score = np.asarray(booster.predict(part.suspects.ties[columns["company"]].to_numpy(float)))
                 strong = np.unique(part.suspects.ties["person"].to_numpy()[score >= LEAST_PROFILE])
-                others = groups(part.city.bought[part.city.bought["person"].isin(strong)], part.city.usual, part.city.fences[part.city.fences["person"].isin(strong)], part.city.people, everywhere)
+                others = groups(
+                    part.city.bought[part.city.bought["person"].isin(strong)],
+                    part.city.usual,
+                    part.city.fences[part.city.fences["person"].isin(strong)],
+                    part.city.people,
+                    everywhere,
+                )
                 found.append((part, ranked(part.suspects, score, others)))
         say(f"company, fold {k}")
     columns["quality"] = columns["truth"] = list(found[0][1].measures.columns)
@@ -239,7 +290,9 @@ def train(cities: list[Trained], out: Path) -> None:
     people = PEOPLE * len(cities)
     RingModels(boosters, columns, np.sort(np.array(innocent)), people, usual).save(out)
     for (camouflage, scheme), n in sorted(RECALL.items()):
-        say(f"  {camouflage} {scheme}: members {n[0] / n[1]:.2f} of {n[1]}, rings {n[2] / n[3]:.2f} of {n[3]}")
+        say(
+            f"  {camouflage} {scheme}: members {n[0] / n[1]:.2f} of {n[1]}, rings {n[2] / n[3]:.2f} of {n[3]}"
+        )
     say(f"models written to {out}: {len(innocent)} innocent crowds in {people} people")
 
 
@@ -259,7 +312,14 @@ def report(city: Trained, r: Ranked, chosen: list[int], score: np.ndarray) -> No
         if least == 0.3:
             for ring, people in (city.rings | city.left).items():
                 scheme = RECALL.setdefault((PLAN[city.seed][0], city.schemes[ring]), [0, 0, 0, 0])
-                best = max((len(people & set(groups[n].tolist())) / len(people | set(groups[n].tolist())) for n in chosen if score[n] >= least), default=0)
+                best = max(
+                    (
+                        len(people & set(groups[n].tolist())) / len(people | set(groups[n].tolist()))
+                        for n in chosen
+                        if score[n] >= least
+                    ),
+                    default=0,
+                )
                 scheme[0] += len(people & everybody)
                 scheme[1] += len(people)
                 scheme[2] += best >= 0.5
