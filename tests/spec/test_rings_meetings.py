@@ -70,11 +70,13 @@ def _write(folder: Path, text: str) -> Path:
 
 
 @pytest.fixture(
-    params=["duckdb", pytest.param("spark", marks=[pytest.mark.spark, pytest.mark.xdist_group("spark")])]
+    scope="module",
+    params=["duckdb", pytest.param("spark", marks=[pytest.mark.spark, pytest.mark.xdist_group("spark")])],
 )
-def scope(request, tmp_path):
-    with open_engine(EngineSettings(name=request.param), tmp_path / "work") as engine:
-        engine.open_dataset(_write(tmp_path / "town", CLAIMS))
+def scope(request, tmp_path_factory):
+    folder = tmp_path_factory.mktemp(request.param)
+    with open_engine(EngineSettings(name=request.param), folder / "work") as engine:
+        engine.open_dataset(_write(folder / "town", CLAIMS))
         period = visits.Period(engine, (FIRST, FIRST + 1))
         visits.build(period)
         yield period
