@@ -1,10 +1,8 @@
 """``report.html``: one self-contained file, no network, no fonts to load."""
 
 import os
-from functools import cache
-from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,13 +16,9 @@ from fraud.report.content import (
     VISIT_WORDS,
     ReportContent,
     Words,
-    money,
-    number,
     short_money,
 )
-
-if TYPE_CHECKING:
-    from jinja2 import Template
+from fraud.report.rendering import asset, template
 
 EVIDENCE_SHOWN = 12  # claims shown per suspicion; the workbook has them all
 _BINS = 20
@@ -40,7 +34,7 @@ def write_html(content: ReportContent, path: Path) -> Path:
 
 def render(content: ReportContent) -> str:
     """Whole page as text; the same content gives the same text."""
-    return _template().render(
+    return template("report.html.j2").render(
         c=content,
         title_zh=f"{content.month[:4]}年{int(content.month[5:])}月",
         totals=_totals(content),
@@ -53,28 +47,9 @@ def render(content: ReportContent) -> str:
         failed=[g for g in content.gate if not g.get("passed", True)],
         finding_columns=list(dict.fromkeys(k for f in content.findings for k in f)),
         finding_words=FINDING_WORDS,
-        style=_asset("report.css"),
-        script=_asset("report.js"),
+        style=asset("report.css"),
+        script=asset("report.js"),
     )
-
-
-def _asset(name: str) -> str:
-    return (resources.files("fraud.report") / "templates" / name).read_text(encoding="utf-8")
-
-
-@cache
-def _template() -> "Template":
-    from jinja2 import Environment, FunctionLoader, StrictUndefined
-
-    environment = Environment(
-        loader=FunctionLoader(_asset),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"money": money, "short_money": short_money, "number": number}
-    return environment.get_template("report.html.j2")
 
 
 def _totals(content: ReportContent) -> list[dict[str, Any]]:

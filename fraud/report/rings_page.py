@@ -4,10 +4,9 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cache
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 
@@ -19,14 +18,10 @@ from fraud.report.content import (
     ROLE_WORDS,
     Words,
     cents_sum,
-    money,
     number,
-    short_money,
 )
+from fraud.report.rendering import asset, template
 from fraud.report.ring_pictures import RingFrames
-
-if TYPE_CHECKING:
-    from jinja2 import Template
 
 PAGE, SCRIPT = "rings.html", "plotly.min.js"
 PICTURED = 60
@@ -70,35 +65,16 @@ def render_rings(content: RingsContent) -> str:
     """Whole page as text; the same content gives the same text."""
     rings = content.found.rings.reset_index(drop=True)
     cards = [_card(content.found, ring, i) for i, ring in enumerate(rings.head(PICTURED).to_dict("records"))]
-    return _template().render(
+    return template("rings.html.j2").render(
         c=content,
         cards=cards,
         more=len(rings) - len(cards),
         people=int((content.found.members["member_kind"] == "patient").sum()),
         amount=cents_sum(content.found.claims.drop_duplicates("claim_id")["amount"]),
         plotly=SCRIPT,
-        style=_asset("report.css") + _asset("rings.css"),
-        script=_asset("rings.js"),
+        style=asset("report.css") + asset("rings.css"),
+        script=asset("rings.js"),
     )
-
-
-def _asset(name: str) -> str:
-    return (resources.files("fraud.report") / "templates" / name).read_text(encoding="utf-8")
-
-
-@cache
-def _template() -> "Template":
-    from jinja2 import Environment, FunctionLoader, StrictUndefined
-
-    environment = Environment(
-        loader=FunctionLoader(_asset),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"money": money, "short_money": short_money, "number": number}
-    return environment.get_template("rings.html.j2")
 
 
 def _card(found: RingFrames, ring: dict[str, Any], place: int) -> dict[str, Any]:
