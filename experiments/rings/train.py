@@ -20,6 +20,7 @@ from pathlib import Path
 import lightgbm
 import numpy as np
 import pandas as pd
+from cities import RING_SCHEMES
 from truth import true_rings
 
 from fraud.engines import open_engine
@@ -34,16 +35,6 @@ from fraud.schema import month_number
 from fraud.settings import RingSettings, Settings
 from fraud.synthetic import generate
 
-RING_SCHEMES = (
-    "card_pool",
-    "doctor_patient_ring",
-    "pharmacy_ring",
-    "drug_resale",
-    "ghost_stay",
-    "phantom_invoice",
-    "ghost_dialysis",
-    "referral_ring",
-)
 BOTH = (*RING_SCHEMES, "composed_ring")
 # seed: (camouflage, schemes, prevalence)
 PLAN: dict[int, tuple[float, tuple[str, ...], float]] = {

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from fraud.rings import profiles, words
+from fraud.rings.evidence import meetings_inside
 from fraud.rings.meetings import COSTLY, DEAR
 from fraud.rings.model import RingModels
 from fraud.rings.stages import Ranked
@@ -134,8 +135,6 @@ def _telling(claims: pd.DataFrame) -> np.ndarray:
 
 def _edges(ranked: Ranked, rows: pd.DataFrame, claims: pd.DataFrame) -> pd.DataFrame:
     """Meetings between the members of a ring, over all views and places."""
-    from fraud.rings.evidence import meetings_inside
-
     inside = meetings_inside(rows.assign(candidate=rows["ring"]), ranked.suspects)
     edges, person = ranked.suspects.edges, ranked.suspects.ties["person"].to_numpy()
     found = edges.iloc[inside["edge"].to_numpy()].reset_index(drop=True)
