@@ -17,7 +17,8 @@ ROOMS = {
     "privacy": {"errors", "schema"},
     "ingest": {"errors", "schema", "engines", "privacy", "settings"},
     "features": {"errors", "schema", "engines"},
-    "rules": {"errors", "schema", "features"},
+    "rules": {"errors", "schema", "features", "privacy"},
+    "service": {"errors", "schema", "settings", "privacy", "rules"},
     "detectors": {"errors", "settings", "features", "evaluate"},
     "rings": {"errors", "schema", "settings", "engines", "features"},
     "explain": {"errors", "features", "detectors"},
@@ -45,6 +46,9 @@ HEAVY = {
     "networkx": {"rings", "report"},
     "plotly": {"report"},
     "django": {"workbench"},
+    "fastapi": {"service"},
+    "starlette": {"service"},
+    "uvicorn": {"service"},
 }
 
 
