@@ -124,12 +124,33 @@ def commands() -> str:
 
 
 def rules() -> str:
-    """The rule records."""
-    from fraud.rules.records import load_rules
+    """The rule records, their fields and the knowledge tables."""
+    from fraud.rules.knowledge import KnowledgeRow
+    from fraud.rules.parameters import NEEDS, Parameters
+    from fraud.rules.records import Rule
+    from fraud.rules.rule_set import load_rule_set
 
-    header = ("code", "名称", "name", "result", "condition", "clause", "source")
-    rows = [(r.code, r.name_zh, r.name_en, r.result, r.condition, r.clause, r.source) for r in load_rules()]
-    return f"# Rules · 规则\n\n{_NOTE}\n{_rows(header, rows)}"
+    found = load_rule_set()
+    header = ("code", "名称", "name", "result", "kind", "table", "stages", "amount", "listing", "clause")
+    rows = [
+        (c, r.name_zh, r.name_en, r.result, r.kind, r.table or "—", " ".join(r.stages), r.amount, r.listing, r.clause)
+        for c, r in sorted(found.rules.items())
+    ]  # fmt: skip
+    own = {n: f for n, f in Rule.model_fields.items() if n not in Parameters.model_fields}
+    of_row = {n: f for n, f in KnowledgeRow.model_fields.items() if n not in Parameters.model_fields}
+    described = lambda fields: [(f"`{n}`", f.description or "") for n, f in fields.items()]  # noqa: E731
+    tables = [(f"`{t}.csv`", len(r), " ".join(sorted(c for c, x in found.rules.items() if x.table == t))) for t, r in found.knowledge.items()]  # fmt: skip
+    return "\n".join(
+        [
+            f"# Rules · 规则\n\n{_NOTE}\n{_rows(header, rows)}",
+            "## Kinds\n\n" + _rows(("kind", "needs"), [(k, ", ".join(v)) for k, v in NEEDS.items()]),
+            "## Fields of a record\n\n" + _rows(("field", "meaning"), described(own)),
+            "## Parameters of a record or a knowledge row\n\n"
+            + _rows(("parameter", "meaning"), described(Parameters.model_fields)),
+            "## Fields of a knowledge row\n\n" + _rows(("field", "meaning"), described(of_row)),
+            "## Knowledge tables\n\n" + _rows(("table", "rows", "read by"), tables),
+        ]
+    )
 
 
 PAGES: dict[str, Callable[[], str]] = {

@@ -95,6 +95,23 @@ class TrackingSettings(_Section):
     models: str = Field("models", description="Model store folder.")
 
 
+class RuleSettings(_Section):
+    """``[rules]``: rules and knowledge."""
+
+    folder: str = Field(
+        "",
+        description="Your own folder of rules (*.toml), knowledge/*.csv and snoozes.csv; a record with a built-in code, or a row with a built-in id, takes its place.",
+    )
+    proven_precision: Share = Field(
+        0.8,
+        description="A rule puts claims on the list by itself once audits confirm at least this share of its hits (lower bound of the 95 % Wilson interval).",
+    )
+    history_index: bool = Field(
+        True,
+        description="Whether scoring writes the index of recent history that prescriptions are checked with (history.sqlite beside the run folders).",
+    )
+
+
 class RingSettings(_Section):
     """``[rings]``: collusion rings."""
 
@@ -112,13 +129,32 @@ class RingSettings(_Section):
     )
 
 
+class ServiceSettings(_Section):
+    """``[service]``: prescriptions checked over HTTP."""
+
+    host: str = Field(
+        "127.0.0.1",
+        description="Address to listen on; by default only this machine. Put a gateway with TLS and access control before any other.",
+    )
+    port: int = Field(8731, ge=0, le=65535, description="Port; 0 for any free one.")
+    history: str = Field(
+        "runs/history.sqlite", description="History index that scoring writes; none is used while it is absent."
+    )
+    reactions: str = Field("runs/reactions.sqlite", description="Log of the doctors' reactions.")
+    reload_seconds: float = Field(
+        2.0, ge=0, description="How often the files of rules and history are looked at; 0 for never."
+    )
+
+
 class Settings(_Section):
     """All of ``fraud.toml``; every section and field has a default."""
 
     engine: EngineSettings = Field(default_factory=EngineSettings)
     gate: GateSettings = Field(default_factory=GateSettings)
     list: ListSettings = Field(default_factory=ListSettings)
+    rules: RuleSettings = Field(default_factory=RuleSettings)
     rings: RingSettings = Field(default_factory=RingSettings)
+    service: ServiceSettings = Field(default_factory=ServiceSettings)
     tracking: TrackingSettings = Field(default_factory=TrackingSettings)
 
 

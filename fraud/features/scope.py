@@ -110,10 +110,12 @@ class Scope:
         self.done = min(self.done + 1, self.stages)
         return self.kept[name]
 
-    def small_table(self, name: str, columns: Mapping[str, Sequence[Any]]) -> ir.Table:
+    def small_table(self, name: str, columns: Mapping[str, Sequence[Any]] | pa.Table) -> ir.Table:
         """A table of a few constants, registered as ``fx_<name>``."""
         path = self.engine.work / f"fx_{name}.parquet"
-        rows = pa.table({k: pa.array(list(v)) for k, v in columns.items()})
+        rows = columns
+        if not isinstance(rows, pa.Table):
+            rows = pa.table({k: pa.array(list(v)) for k, v in columns.items()})
         pq.write_table(rows, path)
         self.engine.register(f"fx_{name}", path)
         from ibis.formats.pyarrow import PyArrowSchema

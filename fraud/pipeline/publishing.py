@@ -10,6 +10,7 @@ from fraud.engines import Engine, sql_text
 from fraud.pipeline.collusion import first_month, measured_with, skipped_views, write_rings
 from fraud.report import ReportContent, write_html, write_xlsx
 from fraud.rings import Rings
+from fraud.rules.hits import Hits
 from fraud.runs import RunFolder, StageClock, history, write_suspicions_csv, write_table
 from fraud.schema import month_number, month_text, relation
 from fraud.settings import Settings
@@ -31,6 +32,8 @@ class Results:
         Features and rules that this data cannot decide, and why.
     rings : Rings
         Rings of the months up to this one.
+    hits : Hits
+        Rule hits of the month.
     """
 
     month: str
@@ -40,6 +43,7 @@ class Results:
     frame: pd.DataFrame
     skipped: Mapping[str, str]
     rings: Rings
+    hits: Hits
 
 
 def publish(
@@ -76,6 +80,7 @@ def _write_outputs(
     write_table(results.claims.sort_values("claim_id"), "claims_scored", part)
     write_table(results.subjects.sort_values(["subject_kind", "subject_id"]), "subjects_scored", part)
     write_table(results.suspicions, "suspicions", part)
+    write_table(results.hits.table, "rule_hits", part)
     first = first_month(engine, month_number(results.month), settings)
     write_rings(results.rings, month_text(first), results.month, part)
     write_suspicions_csv(results.suspicions, part)

@@ -1,14 +1,18 @@
 """Why a suspicion is on the list: model reasons of its strongest claims, its story, its rule hits."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from fraud.detectors.scorer import Scorer
 from fraud.explain import Reason, explain
 from fraud.features.catalog import CATALOG
-from fraud.rules.records import Rule, load_rules
+from fraud.rules.records import Rule
+from fraud.rules.rule_set import RuleSet
 
 EXPLAINED_CLAIMS = 5
 """Strongest evidence claims whose reasons are merged into a suspicion's."""
@@ -22,6 +26,44 @@ _WHO = {
 }
 
 
+@dataclass(frozen=True)
+class RuleReasons:
+    """What rules say of claims.
+
+    Attributes
+    ----------
+    rules : RuleSet
+    hits : DataFrame
+        Table of hits (`fraud.rules.hits.COLUMNS`).
+    promoted : mapping of str to float
+        Rules that list a claim by themselves.
+    """
+
+    rules: RuleSet
+    hits: pd.DataFrame
+    promoted: Mapping[str, float]
+
+    def of(self, claims: Sequence[str]) -> tuple[list[Reason], list[Reason]]:
+        """Reasons of some claims: of rules that list by themselves, and of the others."""
+        own = self._live.get_indexer_for(list(claims)) if len(self._live) else np.array([], dtype=int)
+        rows = self.hits.iloc[self._rows[own[own >= 0]]] if len(own) else self.hits.iloc[:0]
+        certain: list[Reason] = []
+        broad: list[Reason] = []
+        money = rows.groupby("rule")["amount_at_issue"].sum()
+        for code in sorted(set(rows["rule"]), key=lambda c: (-money[c], c)):
+            reason = _rule_reason(self.rules.rules[code], rows[rows["rule"] == code])
+            (certain if code in self.promoted else broad).append(reason)
+        return certain, broad
+
+    @cached_property
+    def _rows(self) -> np.ndarray:
+        return np.flatnonzero(~self.hits["snoozed"].astype(bool).to_numpy())
+
+    @cached_property
+    def _live(self) -> pd.Index:
+        return pd.Index(self.hits["claim_id"].to_numpy(dtype=object)[self._rows])
+
+
 def rationales(
     listed: pd.DataFrame,
     claims: pd.DataFrame,
@@ -31,6 +73,7 @@ def rationales(
     month: int,
     from_subjects: bool,
     rings: Mapping[str, list[Reason]] | None = None,
+    rules: RuleReasons | None = None,
 ) -> list[list[Reason]]:
     """Reasons of every listed suspicion, strongest first.
 
@@ -52,6 +95,8 @@ def rationales(
         Whether suspicions are subjects scored by their own model, not rolled-up claims.
     rings : mapping, optional
         Reasons of each ring by its id; they take the place of the model's reasons of its claims.
+    rules : RuleReasons, optional
+        What rules say of the claims.
     """
     if from_subjects:
         model = _of_subjects(listed, frames, scorers)
@@ -62,9 +107,9 @@ def rationales(
     totals = {kind: claims.groupby(f"{kind}_id").size() for kind in kinds}
     told = rings or {}
     return [
-        [*told[row["subject_id"]], *_rule_reasons(row, by_claim)[0]]
+        [*told[row["subject_id"]], *_rule_reasons(row, rules)[0]]
         if row["subject_kind"] == "ring" and row["subject_id"] in told
-        else _assemble(row, own, by_claim, totals)
+        else _assemble(row, own, by_claim, totals, rules)
         for row, own in zip(listed.to_dict("records"), model, strict=True)
     ]
 
@@ -111,10 +156,14 @@ def _merge(reasons: list[list[Reason]]) -> list[Reason]:
 
 
 def _assemble(
-    row: Mapping[str, Any], model: list[Reason], by_claim: pd.DataFrame, totals: Mapping[str, pd.Series]
+    row: Mapping[str, Any],
+    model: list[Reason],
+    by_claim: pd.DataFrame,
+    totals: Mapping[str, pd.Series],
+    rules: RuleReasons | None,
 ) -> list[Reason]:
     """Impossibilities first, then the story of a roll-up, the model's reasons and other rule hits."""
-    certain, broad = _rule_reasons(row, by_claim)
+    certain, broad = _rule_reasons(row, rules)
     story = _story(row, totals, model)
     told = [*certain, *story, *model[:_MODEL_REASONS], *broad]
     return told or [_overall(row, by_claim)]
@@ -154,26 +203,26 @@ def _story(row: Mapping[str, Any], totals: Mapping[str, pd.Series], model: list[
     ]
 
 
-def _rule_reasons(row: Mapping[str, Any], by_claim: pd.DataFrame) -> tuple[list[Reason], list[Reason]]:
-    counts: dict[str, int] = {}
-    for hits in by_claim.loc[list(row["evidence_claim_ids"]), "rule_hits"]:
-        for code in hits:
-            counts[code] = counts.get(code, 0) + 1
-    certain: list[Reason] = []
-    broad: list[Reason] = []
-    for rule in load_rules():
-        if rule.code in counts:
-            (certain if rule.impossible else broad).append(_rule_reason(rule, counts[rule.code]))
-    return certain, broad
+def _rule_reasons(row: Mapping[str, Any], rules: RuleReasons | None) -> tuple[list[Reason], list[Reason]]:
+    return ([], []) if rules is None else rules.of(list(row["evidence_claim_ids"]))
 
 
-def _rule_reason(rule: Rule, claims: int) -> Reason:
-    times_zh = f"（{claims}笔）" if claims > 1 else ""
-    times_en = f" ({claims} claims)" if claims > 1 else ""
+_RESULTS = {"violation": ("明确违规", "violation"), "suspicious": ("可疑", "suspicious")}
+
+
+def _rule_reason(rule: Rule, hits: pd.DataFrame) -> Reason:
+    """One reason of all hits of a rule, told by the dearest."""
+    claims, money = hits["claim_id"].nunique(), float(hits["amount_at_issue"].sum())
+    dearest = hits.sort_values(
+        ["amount_at_issue", "claim_id", "knowledge"], ascending=[False, True, True]
+    ).iloc[0]
+    zh, en = _RESULTS[rule.result]
+    more_zh = "，".join([f"{claims}笔"] * (claims > 1) + [f"涉及{money:,.2f}元"] * (money > 0))
+    more_en = ", ".join([f"{claims} claims"] * (claims > 1) + [f"{money:,.2f} at issue"] * (money > 0))
     return _plain_reason(
         rule.code,
-        f"规则命中：{rule.name_zh}{times_zh}。{rule.explanation_zh}（{rule.clause}）",
-        f"Rule hit: {rule.name_en}{times_en}. {rule.explanation_en}",
+        f"规则命中（{zh}）：{rule.name_zh}{f'（{more_zh}）' if more_zh else ''}。{dearest['sentence_zh']}（{rule.clause}）",
+        f"Rule hit ({en}): {rule.name_en}{f' ({more_en})' if more_en else ''}. {dearest['sentence_en']}",
         value=claims,
         baseline=None,
     )

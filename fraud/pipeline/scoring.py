@@ -1,5 +1,6 @@
 """Score: dataset and registered model → run folder with a ranked list."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,16 +30,18 @@ from fraud.pipeline.frames import (
     under,
 )
 from fraud.pipeline.publishing import Results, publish
-from fraud.pipeline.rationale import rationales
+from fraud.pipeline.rationale import RuleReasons, rationales
 from fraud.pipeline.ring_evidence import with_ring_evidence
+from fraud.pipeline.ruling import INDEX, audited_hits, previous_hits_hash, promoted, rule_hits, rule_set
+from fraud.pipeline.ruling import STAGE as RULES
 from fraud.pipeline.training import build_training, fit_scorers
 from fraud.rings import Rings
-from fraud.rules.batch import evaluate
-from fraud.rules.records import load_rules, rule_set_version
+from fraud.rules.hits import Hits
+from fraud.rules.rule_set import RuleSet
 from fraud.runs import RunFolder, StageClock, code_version, fingerprint, input_facts, previous_list
 from fraud.schema import ENTITIES, month_number, month_text, relation
 from fraud.settings import Experiment, Settings
-from fraud.suspicion import attach_reasons, claim_rings, ring_reasons, roll_up
+from fraud.suspicion import attach_reasons, claim_rings, ring_reasons, roll_up, with_rules
 
 Progress = Any
 
@@ -77,6 +80,15 @@ class Model:
     notes: list[str] = field(default_factory=list)
 
 
+@dataclass(frozen=True)
+class _Ruling:
+    """Rules, what they hit this month, and what audits said of their hits before."""
+
+    rules: RuleSet
+    hits: Hits
+    audited: pd.DataFrame
+
+
 def score(
     dataset: Path,
     month: str,
@@ -110,6 +122,7 @@ def score(
         No such model, or its features do not fit the data.
     """
     number = month_number(month)
+    rules = rule_set(settings)
     clock = StageClock(progress)
     with opened(dataset, settings, out) as (engine, canonical), RunFolder(out, month) as folder:
         require_month(engine, dataset, number)
@@ -117,7 +130,7 @@ def score(
             quality = _gate(canonical, engine.work, out, month, settings, allow, progress)
         with clock.stage("模型 model"):
             chosen = _model(engine, dataset, number, model, settings, progress)
-        facts = _facts(canonical, out, month, settings, chosen, allow)
+        facts = _facts(canonical, out, month, settings, chosen, allow, rules)
         facts["fingerprint"] = fingerprint(facts)
         if folder.matches(facts["fingerprint"]):
             return Run(month, folder.final)
@@ -130,11 +143,20 @@ def score(
         with clock.stage(STAGE):
             first, members = first_month(engine, number, settings), previous_members(out, month)
             rings = rings_between(engine, first, number, settings, members, progress)
+        with clock.stage(RULES):
+            index = engine.work / INDEX if settings.rules.history_index else None
+            frame = read_frame(tables.paths["claim"], [number])
+            hits = rule_hits(engine, [number], rules, frame, under(progress, RULES), index)
         clock.progress("评分与报告 score, report", 0, 2)
         with clock.stage("评分 score"):
-            results = _results(engine, tables, number, chosen, settings, previous_list(out, month), rings)
+            ruling = _Ruling(rules, hits, audited_hits(out, month, _decisions(engine)))
+            results = _results(
+                engine, tables, number, chosen, settings, previous_list(out, month), rings, ruling
+            )
         clock.progress("评分与报告 score, report", 1, 2)
         publish(folder, results, quality, facts, engine, clock, settings)
+        if index is not None and index.exists():
+            os.replace(index, out / INDEX)
         clock.progress("评分与报告 score, report", 2, 2)
     if chosen.version:
         from fraud import tracking
@@ -195,7 +217,13 @@ def _model(
 
 
 def _facts(
-    dataset: Path, out: Path, month: str, settings: Settings, model: Model, allow: tuple[str, ...]
+    dataset: Path,
+    out: Path,
+    month: str,
+    settings: Settings,
+    model: Model,
+    allow: tuple[str, ...],
+    rules: RuleSet,
 ) -> dict[str, Any]:
     """Everything a run depends on; its hash decides whether a month was already done."""
     previous = previous_list(out, month)
@@ -210,7 +238,8 @@ def _facts(
         "experiment": model.experiment.model_dump(),
         "code": code_version(),
         "model": {"name": model.name, "version": model.version, "until": model.until},
-        "rule_set": rule_set_version(load_rules()),
+        "rule_set": rules.version,
+        "previous_hits": previous_hits_hash(out, month),
         "engine": settings.engine.name,
         "allowed": sorted(allow),
         "previous_list": [] if previous is None else sorted(previous["rationale_hash"]),
@@ -227,6 +256,7 @@ def _results(
     settings: Settings,
     previous: pd.DataFrame | None,
     rings: Rings,
+    ruling: "_Ruling",
 ) -> Results:
     """Scores, rule hits, suspicions and their reasons."""
     context = read_frame(tables.paths["claim"])
@@ -234,7 +264,9 @@ def _results(
     scorer = model.scorers["claim"]
     scored = scorer.score(context if scorer.needs_context else context[now])
     context = context.assign(first_stage=scored["first_stage"])
-    claims, undecided = _score_claims(context[now], scored.loc[context.index[now]], month)
+    claims = _score_claims(context[now], scored.loc[context.index[now]], month, ruling.hits)
+    by_rule = promoted(ruling.rules, ruling.audited, settings.rules.proven_precision)
+    claims = with_rules(claims, ruling.hits.claims, by_rule)
     claims["ring_id"] = claim_rings(claims, rings.claims, list(rings.rings["ring_id"]))
     frames = {k: read_frame(tables.paths[k], [month]) for k in ENTITIES if k in model.scorers}
     subjects = pd.concat([_score_subjects(k, f, model.scorers[k], month) for k, f in frames.items()])
@@ -250,14 +282,17 @@ def _results(
         month_text(month),
         subjects=chosen if from_subjects else None,
         target=target,
-        impossible=[r.code for r in load_rules() if r.impossible],
+        impossible=list(by_rule),
         rings=dict(zip(rings.rings["ring_id"], rings.rings["score"], strict=True)),
     )
     told = _ring_reasons(rings, listed, settings.list.reasons)
-    reasons = rationales(listed, actors, context, frames, model.scorers, month, from_subjects, told)
+    told_by_rules = RuleReasons(ruling.rules, ruling.hits.table, by_rule)
+    reasons = rationales(
+        listed, actors, context, frames, model.scorers, month, from_subjects, told, told_by_rules
+    )
     listed = attach_reasons(listed, reasons, settings.list.reasons)
-    skipped = tables.skipped | undecided
-    return Results(month_text(month), claims, subjects, listed, context[now], skipped, rings)
+    skipped = tables.skipped | ruling.hits.skipped
+    return Results(month_text(month), claims, subjects, listed, context[now], skipped, rings, ruling.hits)
 
 
 def _ring_reasons(rings: Rings, listed: pd.DataFrame, most: int) -> dict[str, list[dict[str, Any]]]:
@@ -266,21 +301,18 @@ def _ring_reasons(rings: Rings, listed: pd.DataFrame, most: int) -> dict[str, li
     return {r: ring_reasons(e, most) for r, e in zip(known["ring_id"], known["evidence"], strict=True)}
 
 
-def _score_claims(
-    frame: pd.DataFrame, scored: pd.DataFrame, month: int
-) -> tuple[pd.DataFrame, dict[str, str]]:
-    """``claims_scored`` of the run folder, and the rules that were not decided."""
-    hits, undecided = evaluate(frame, load_rules())
+def _score_claims(frame: pd.DataFrame, scored: pd.DataFrame, month: int, hits: Hits) -> pd.DataFrame:
+    """``claims_scored`` of the run folder."""
     amount = frame["amount_at_risk"].fillna(0).round(2)
-    claims = scored[["score", "p_supervised", "anomaly"]].assign(
+    codes = hits.claims["rule_hits"].to_dict()
+    return scored[["score", "p_supervised", "anomaly"]].assign(
         claim_id=frame["claim_id"],
         month=month_text(month),
-        rule_hits=hits["rule_hits"],
+        rule_hits=pd.Series([codes.get(c, ()) for c in frame["claim_id"]], index=frame.index, dtype=object),
         ring_id="",
         amount_at_risk=amount,
         expected_recovery=(scored["score"] * amount).round(2),
     )
-    return claims, undecided
 
 
 def _score_subjects(kind: str, frame: pd.DataFrame, scorer: Scorer, month: int) -> pd.DataFrame:

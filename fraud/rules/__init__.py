@@ -1,1 +1,1 @@
-"""What the law and the knowledge base say, as records over the claim features."""
+"""What the law and the knowledge base say: the same records over months of claims and over one prescription."""

@@ -13,6 +13,7 @@ from fraud.suspicion.listing import (
     suspicion_id,
     suspicions,
 )
+from fraud.suspicion.promoted import with_rules
 from fraud.suspicion.ring_reasons import claim_rings, ring_reasons
 from fraud.suspicion.stories import assign_stories, candidate_pool, odd_claims
 
@@ -28,4 +29,5 @@ __all__ = [
     "roll_up",
     "suspicion_id",
     "suspicions",
+    "with_rules",
 ]

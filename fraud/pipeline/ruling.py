@@ -1,0 +1,182 @@
+"""Rules over months of a dataset: hits, what audits say of each rule, and the index of history."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from fraud.engines import Engine
+from fraud.features.measures import DAY
+from fraud.rules import batch, history
+from fraud.rules.hits import COLUMNS, Hits, hits_of
+from fraud.rules.rule_set import RuleSet, load_rule_set
+from fraud.runs import file_hash
+from fraud.schema import month_text, relation
+from fraud.settings import Settings
+
+STAGE = "规则 rules"
+INDEX = "history.sqlite"
+_IDS = ("patient_id", "doctor_id", "department_id", "institution_id")
+NORMAL = 1.959964
+"""95 % quantile of the standard normal law, two-sided."""
+
+
+def rule_set(settings: Settings) -> RuleSet:
+    """The rule set that settings name."""
+    return load_rule_set(settings.rules.folder)
+
+
+def rule_hits(
+    engine: Engine,
+    months: Sequence[int],
+    rules: RuleSet,
+    features: pd.DataFrame | None = None,
+    progress: Any = None,
+    index: Path | None = None,
+) -> Hits:
+    """Hits of a rule set on the claims of some months.
+
+    Parameters
+    ----------
+    engine : Engine
+    months : sequence of int
+    rules : RuleSet
+    features : DataFrame, optional
+        Claim features of the months; without them rules of kind ``measure`` are skipped by name.
+    progress : callable, optional
+    index : Path, optional
+        Where to write the index of recent history.
+    """
+    found = batch.find(engine, months, rules, features, progress)
+    if found.facts is not None and index is not None:
+        history.write(found.facts, index)
+    if found.facts is None or found.rows.empty:
+        return Hits(_no_hits(), _no_claims(), found.skipped)
+    return hits_of(found, _claims(engine, found), _lines(engine, found), rules.snoozes)
+
+
+def _claims(engine: Engine, found: batch.Found) -> pd.DataFrame:
+    """The claims found, with whom snoozes may name and what money is at stake."""
+    assert found.facts is not None
+    ids = pd.DataFrame({"claim_id": sorted(set(found.rows["claim_id"]))})
+    hit = found.facts.scope.small_table("rule_hit_claims", pa.Table.from_pandas(ids, preserve_index=False))
+    claims = found.facts.claims.semi_join(hit, "claim_id")
+    chosen = claims.select("claim_id", "day_in", "total", "fund", *_IDS, number="month").order_by("claim_id")
+    frame = engine.to_arrow(chosen, "rule_hit_facts").to_pandas()
+    day = pd.to_datetime(frame["day_in"] * DAY, unit="s").dt.strftime("%Y-%m-%d")
+    return frame.assign(month=[month_text(int(n)) for n in frame["number"]], day=day)
+
+
+def _lines(engine: Engine, found: batch.Found) -> pd.DataFrame:
+    """Line ids of the charges found: claim_id, item, day, line_id."""
+    assert found.facts is not None
+    rows = found.rows[found.rows["item"] >= 0]
+    keys = rows[["claim_id", "item", "day"]].drop_duplicates()
+    if keys.empty:
+        return pd.DataFrame({"claim_id": [], "item": [], "day": [], "line_id": []})
+    table = pa.table(
+        {
+            "claim_id": pa.array(keys["claim_id"], pa.string()),
+            "item": pa.array(keys["item"].to_numpy("int64")),
+            "day": pa.array(keys["day"].to_numpy("int64")),
+        }
+    )
+    scope = found.facts.scope
+    hit = scope.small_table("rule_hit_charges", table)
+    lines = relation("lines")
+    rows_ = lines.select(
+        "claim_id", "line_id",
+        item_code=lines.item_code.fill_null(""), item_name=lines.item_name.fill_null(""),
+        category=lines.category.fill_null(""), charged=lines.charged_at.epoch_seconds().cast("float64"),
+    )  # fmt: skip
+    rows_ = rows_.inner_join(scope["rule_items"], ["item_code", "item_name", "category"])
+    rows_ = rows_.inner_join(found.facts.claims.select("claim_id", "day_in"), "claim_id")
+    rows_ = rows_.mutate(day=(rows_.charged / float(DAY)).floor().cast("int64").fill_null(rows_.day_in))
+    told = rows_.semi_join(hit, ["claim_id", "item", "day"]).select("claim_id", "item", "day", "line_id")
+    return engine.to_arrow(told.order_by(["claim_id", "line_id"]), "rule_hit_lines").to_pandas()
+
+
+def _no_hits() -> pd.DataFrame:
+    return pd.DataFrame({c: pd.Series(dtype=object) for c in COLUMNS})
+
+
+def _no_claims() -> pd.DataFrame:
+    names = ("rule_hits", "amount_at_issue", "fund_at_issue")
+    return pd.DataFrame({n: pd.Series(dtype=object) for n in names})
+
+
+def audited_hits(out: Path, month: str, audits: pd.DataFrame) -> pd.DataFrame:
+    """What auditors concluded about claims that rules hit in earlier runs.
+
+    Parameters
+    ----------
+    out : Path
+        Folder of the run folders.
+    month : str
+        ``YYYY-MM``; only runs of earlier months and decisions before it count.
+    audits : DataFrame
+        subject_kind, subject_id, outcome, decided_at.
+
+    Returns
+    -------
+    DataFrame
+        Indexed by rule: hits, confirmed, cleared and ``at_least``, the lower bound of the share confirmed.
+    """
+    columns = ["rule", "claim_id", "snoozed"]
+    tables = [pd.read_parquet(path, columns=columns) for path in _earlier_runs(out, month)]
+    hits = pd.concat(tables) if tables else pd.DataFrame({"rule": [], "claim_id": [], "snoozed": []})
+    hits = hits[~hits["snoozed"].astype(bool)][["rule", "claim_id"]].drop_duplicates()
+    known = audits[
+        (audits["subject_kind"] == "claim")
+        & (pd.to_datetime(audits["decided_at"]) < pd.Timestamp(f"{month}-01"))
+    ]
+    known = known.sort_values(["subject_id", "decided_at", "outcome"]).drop_duplicates(
+        "subject_id", keep="last"
+    )
+    told = hits.merge(known, left_on="claim_id", right_on="subject_id", how="left")
+    counts = told.groupby("rule").agg(
+        hits=("claim_id", "size"),
+        confirmed=("outcome", lambda o: int((o == "confirmed").sum())),
+        cleared=("outcome", lambda o: int((o == "cleared").sum())),
+    )
+    return counts.assign(at_least=wilson_bound(counts["confirmed"].to_numpy(float), (counts["confirmed"] + counts["cleared"]).to_numpy(float)))  # fmt: skip
+
+
+def _earlier_runs(out: Path, month: str) -> list[Path]:
+    found = out.glob("[0-9][0-9][0-9][0-9]-[0-9][0-9]/rule_hits.parquet")
+    return sorted(p for p in found if p.parent.name < month)
+
+
+def previous_hits_hash(out: Path, month: str) -> list[str]:
+    """SHA-256 of the hits of every earlier run, which decide what rules are proven."""
+    return [file_hash(path) for path in _earlier_runs(out, month)]
+
+
+def wilson_bound(right: np.ndarray, n: np.ndarray) -> np.ndarray:
+    """Lower bound of the 95 % Wilson interval of a share (Wilson 1927); 0 where nothing was seen."""
+    seen = np.maximum(n, 1)
+    share, z2 = right / seen, NORMAL**2
+    spread = NORMAL * np.sqrt(share * (1 - share) / seen + z2 / (4 * seen**2))
+    bound = (share + z2 / (2 * seen) - spread) / (1 + z2 / seen)
+    return np.where(n > 0, np.clip(bound, 0, 1), 0.0)
+
+
+PRIOR = (8.0, 2.0)
+"""Confirmed and cleared hits that a rule listed ``always`` is believed to have had before any audit."""
+
+
+def promoted(rules: RuleSet, audited: pd.DataFrame, least: float) -> dict[str, float]:
+    """Rules that put a claim on the list by themselves, and how probable a hit of theirs is right."""
+    chosen: dict[str, float] = {}
+    for code, rule in sorted(rules.rules.items()):
+        right = float(audited["confirmed"].get(code, 0))
+        wrong = float(audited["cleared"].get(code, 0))
+        bound = float(audited["at_least"].get(code, 0.0))
+        if rule.listing == "always":
+            chosen[code] = (PRIOR[0] + right) / (sum(PRIOR) + right + wrong)
+        elif rule.listing == "proven" and bound >= least:
+            chosen[code] = bound
+    return {c: round(p, 6) for c, p in chosen.items()}

@@ -1,0 +1,287 @@
+"""What batch rules look at: claims that stand, their charges by item and day, and their diagnoses.
+
+A claim that was refunded in full is none. Charges are netted by claim, item and day, so that a line
+taken back is not held against anybody.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import ibis
+import ibis.expr.types as ir
+
+from fraud.features import facts
+from fraud.features.measures import DAY, exact_sum, flag, left
+from fraud.features.scope import Scope
+from fraud.rules.checks_table import CheckTable, item_sets
+from fraud.rules.knowledge import DrugClasses, KnowledgeRow
+from fraud.rules.vocabulary import Item
+from fraud.schema import relation
+
+YEAR = 365.25
+LEEWAY = 0.75
+"""Days by which a count of days and an age in years may disagree."""
+MASTER_SOURCE = "the dataset's item master"
+MASTER_COLUMNS = (
+    "item_code", "name", "category", "drug_class", "days_per_unit", "price_limit", "sex_limit", "min_age", "max_age",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Master:
+    """The dataset's item master: items by code, and what single items are limited to."""
+
+    items: dict[str, Item]
+    days_per_unit: dict[str, float]
+    price_limit: dict[str, int]
+    limits: tuple[KnowledgeRow, ...]
+
+
+def read_master(scope: Scope) -> Master:
+    """Read the item master; empty where the dataset has none."""
+    table = relation("items")
+    rows = scope.engine.to_arrow(
+        table.select(*MASTER_COLUMNS).order_by("item_code"), "rules_master"
+    ).to_pylist()
+    items, days, prices = {}, {}, {}
+    limits: dict[tuple[str | None, float | None, float | None], list[str]] = {}
+    for row in rows:
+        code = row["item_code"]
+        items[code] = Item(code, row["name"] or "", row["category"] or "", row["drug_class"] or "")
+        if row["days_per_unit"]:
+            days[code] = float(row["days_per_unit"])
+        if row["price_limit"]:
+            prices[code] = int(row["price_limit"])
+        limit = (row["sex_limit"], row["min_age"], row["max_age"])
+        if any(v not in (None, "") for v in limit):
+            limits.setdefault(limit, []).append(code)
+    return Master(items, days, prices, tuple(limit_rows(limits)))
+
+
+def limit_rows(
+    limits: dict[tuple[str | None, float | None, float | None], list[str]],
+) -> list[KnowledgeRow]:
+    """Rows of table ``items``: one for each sex and ages that items are limited to, with their codes."""
+    rows = []
+    for (sex, low, high), codes in limits.items():
+        who_zh = {"M": "男性", "F": "女性"}.get(sex or "", "")
+        who_en = {"M": "men", "F": "women"}.get(sex or "", "")
+        age_zh = "".join(
+            [f"{low:g}岁以上" if low is not None else "", f"{high:g}岁以下" if high is not None else ""]
+        )
+        age_en = " ".join(
+            [f"from {low:g}" if low is not None else "", f"to {high:g} years" if high is not None else ""]
+        )
+        rows.append(
+            KnowledgeRow(
+                id=f"MASTER-{sex or 'any'}-{'' if low is None else f'{low:g}'}-{'' if high is None else f'{high:g}'}",
+                items="|".join(f"code:{c}" for c in sorted(codes)),
+                sex=sex or "",
+                min_age=low,
+                max_age=high,
+                note_zh=f"项目目录限定：{'、'.join(t for t in (who_zh, age_zh) if t)}",
+                note_en=f"the item master says: {', '.join(t for t in (who_en, age_en.strip()) if t)}",
+                source=MASTER_SOURCE,
+            )
+        )
+    return sorted(rows, key=lambda r: r.id)
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Tables batch rules join, all in one scope.
+
+    Attributes
+    ----------
+    claims : Table
+        Claims that stand, history included; ``now`` is 1 in the months looked at.
+    charges : Table
+        claim_id, item, day, milli (thousandths of quantity), cents, supply (thousandths of days).
+    item_sets, diagnoses : Table
+        (item, set) and (claim_id, set, ago): which selector an item or a claim belongs to, ``ago``
+        being the fewest days since such a diagnosis of the patient, 0 for the claim's own.
+    items : tuple of Item
+        By number.
+    known : frozenset of str
+        ``table.column`` names the dataset has.
+    """
+
+    scope: Scope
+    table: CheckTable
+    claims: ir.Table
+    charges: ir.Table
+    item_sets: ir.Table
+    diagnoses: ir.Table
+    items: tuple[Item, ...]
+    master: Master
+
+
+def build(scope: Scope, table: CheckTable, classes: DrugClasses, master: Master) -> Facts:
+    """Keep the tables of `Facts` for the months of a scope."""
+    facts.build(scope)
+    claims = scope.keep("rule_claims_all", _claims(scope))
+    items, numbered = _items(scope, classes, master)
+    charges = scope.keep("rule_charges", _charges(claims, numbered))
+    places, sets = item_sets(table.selectors, items)
+    item_table = scope.small_table("rule_item_sets", {"item": places or [-1], "set": sets or [-1]})
+    diagnoses = scope.keep("rule_diagnoses", _diagnoses(scope, claims, table))
+    diagnosed = scope["rule_codes"].select("claim_id", diagnosed=ibis.literal(1, "int64")).distinct()
+    claims = scope.keep("rule_claims", left(claims, diagnosed, "claim_id"))
+    return Facts(scope, table, claims, charges, item_table, diagnoses, items, master)
+
+
+def _claims(scope: Scope) -> ir.Table:
+    claims = scope["claims"]
+    raw = relation("claims")
+    ages = _ages(claims)
+    claims = claims.select(
+        "claim_id", "visit_id", "patient_id", "institution_id", "department_id", "doctor_id", "visit_type",
+        "settled_second", "day_in", "day_out", "sex", "insurance_type", "specialty", "death_day",
+        "birth_day", "birth_year", "month", "is_stay", "is_visit",
+        group="diagnosis", institution_kind="kind", total="net_total", fund="net_fund",
+        settled_year=claims.settled_at.year().cast("int64"),
+        now=flag(claims.month.isin(scope.months)), **ages,
+    )  # fmt: skip
+    code = raw.diagnosis_code.strip().nullif("")
+    claims = left(claims, raw.select("claim_id", diagnosis_code=code), "claim_id")
+    return claims.filter((claims.is_visit == 1) & (claims.total > 0))
+
+
+def _ages(claims: ir.Table) -> dict[str, ir.Value]:
+    """Ages in years: the least and the most the patient can have been on the first day.
+
+    Of a birth date the two differ by a day's leeway, of a birth year by a year.
+    """
+    lived = (claims.day_in - claims.birth_day).cast("float64")
+    years = (claims.settled_at.year() - claims.birth_year).cast("float64")
+    return {
+        "age_low": ibis.coalesce((lived - LEEWAY) / YEAR, years - 1.0),
+        "age_high": ibis.coalesce((lived + LEEWAY) / YEAR, years + 1.0),
+    }
+
+
+def _items(scope: Scope, classes: DrugClasses, master: Master) -> tuple[tuple[Item, ...], ir.Table]:
+    """Items charged, and the table that numbers what lines say of them."""
+    lines = relation("lines")
+    said = _said(lines).distinct().order_by(["item_code", "item_name", "category"])
+    rows = scope.engine.to_arrow(said, "rules_items").to_pylist()
+    found = [
+        resolved(Item(r["item_code"], r["item_name"], r["category"]), classes, master.items) for r in rows
+    ]
+    items = tuple(sorted(set(found)))
+    number = {item: n for n, item in enumerate(items)}
+    codes = [r["item_code"] for r in rows] or [""]
+    numbered = scope.small_table(
+        "rule_items",
+        {
+            "item_code": codes,
+            "item_name": [r["item_name"] for r in rows] or [""],
+            "category": [r["category"] for r in rows] or [""],
+            "item": [number[i] for i in found] or [-1],
+            "per_unit": [master.days_per_unit.get(c, 0.0) for c in codes],
+        },
+    )
+    scope.small_table(
+        "rule_item_classes",
+        {"item": list(range(len(items))) or [-1], "drug_class": [i.drug_class for i in items] or [""]},
+    )
+    return items, numbered
+
+
+def resolved(item: Item, classes: DrugClasses, master: dict[str, Item]) -> Item:
+    """The item as rules see it: the master's where it knows the code, with a drug class by name if need be."""
+    known = master.get(item.code)
+    return classes.of(item if known is None else Item(item.code, known.name or item.name, known.category or item.category, known.drug_class))  # fmt: skip
+
+
+def _said(lines: ir.Table) -> ir.Table:
+    return lines.select(
+        item_code=lines.item_code.fill_null(""),
+        item_name=lines.item_name.fill_null(""),
+        category=lines.category.fill_null(""),
+    )
+
+
+def _charges(claims: ir.Table, numbered: ir.Table) -> ir.Table:
+    lines = relation("lines")
+    rows = lines.select(
+        "claim_id",
+        item_code=lines.item_code.fill_null(""),
+        item_name=lines.item_name.fill_null(""),
+        category=lines.category.fill_null(""),
+        charged=lines.charged_at.epoch_seconds().cast("int64"),
+        milli=(lines.quantity * 1000).round().cast("int64").fill_null(0),
+        cents=lines.amount.fill_null(0),
+        given=lines.days_supply.cast("float64"),
+    )
+    rows = rows.inner_join(numbered, ["item_code", "item_name", "category"])
+    rows = rows.inner_join(claims.select("claim_id", "day_in"), "claim_id")
+    # A line that takes another back has negative amounts; its days of supply are taken back as well.
+    sign = ibis.ifelse(rows.cents < 0, -1.0, 1.0)
+    supply = ibis.coalesce(rows.given.abs() * sign, rows.milli.cast("float64") / 1000.0 * rows.per_unit)
+    rows = rows.select(
+        "claim_id", "item", "milli", "cents",
+        day=ibis.coalesce(rows.charged.cast("float64").floor().cast("int64") // DAY, rows.day_in),
+        supply=(supply * 1000).round().cast("int64").fill_null(0),
+    )  # fmt: skip
+    charges = rows.group_by(["claim_id", "item", "day"]).agg(
+        milli=exact_sum(rows.milli), cents=exact_sum(rows.cents), supply=exact_sum(rows.supply)
+    )
+    return charges.filter(charges.cents > 0)
+
+
+def _diagnoses(scope: Scope, claims: ir.Table, table: CheckTable) -> ir.Table:
+    """Selectors a claim's patient belongs to by diagnosis, and how many days ago."""
+    codes = scope.keep("rule_codes", _codes(claims))
+    seen = scope.engine.to_arrow(codes.select("code").distinct().order_by("code"), "rules_codes")
+    pairs = [(c, s) for c in seen.column("code").to_pylist() for s in sorted(table.selectors.of_diagnosis(c))]
+    sets = scope.small_table(
+        "rule_code_sets", {"code": [p[0] for p in pairs] or [""], "set": [p[1] for p in pairs] or [-1]}
+    )
+    own = codes.inner_join(sets, "code").select("claim_id", "set").distinct()
+    own = scope.keep("rule_own_diagnoses", own)
+    now = claims.filter(claims.now == 1)
+    current = own.inner_join(now.select("claim_id"), "claim_id").select(
+        "claim_id", "set", ago=ibis.literal(0, "int64")
+    )
+    remembered = _remembered(table)
+    if not remembered:
+        return current
+    past = own.filter(own.set.isin(remembered)).inner_join(
+        claims.select("claim_id", "patient_id", "day_in", "settled_second"), "claim_id"
+    )
+    past = past.select(
+        "patient_id", "set", other="claim_id", other_day="day_in", other_second="settled_second"
+    )
+    pairs_ = now.select("claim_id", "patient_id", "day_in", "settled_second").inner_join(past, "patient_id")
+    pairs_ = pairs_.filter(earlier(pairs_, "other_second", "other"))
+    ago = ibis.greatest(pairs_.day_in - pairs_.other_day, 0)
+    both = current.union(pairs_.select("claim_id", "set", ago=ago))
+    return both.group_by(["claim_id", "set"]).agg(ago=both.ago.min())
+
+
+def _remembered(table: CheckTable) -> Sequence[int]:
+    """Diagnosis selectors some check looks for in earlier claims."""
+    found = set()
+    for check in table.checks:
+        p = check.parameters
+        if p.diagnosis_days:
+            for text in (p.diagnoses, p.excluded_diagnoses, p.when_diagnoses, p.unless_diagnoses):
+                if text:
+                    found.add(table.selectors.number("diagnoses", text))
+    return sorted(found)
+
+
+def _codes(claims: ir.Table) -> ir.Table:
+    """Every diagnosis of every claim, once."""
+    more = relation("diagnoses")
+    more = more.select("claim_id", code=more.code.strip().nullif(""))
+    own = claims.select("claim_id", code="diagnosis_code")
+    both = own.union(more.semi_join(claims, "claim_id")).distinct()
+    return both.filter(both.code.notnull())
+
+
+def earlier(rows: ir.Table, second: str, claim: str) -> ir.BooleanValue:
+    """Whether another claim was settled before: by time, then by id."""
+    before = rows[second] < rows.settled_second
+    return before | ((rows[second] == rows.settled_second) & (rows[claim] < rows.claim_id))

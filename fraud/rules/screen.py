@@ -1,0 +1,58 @@
+"""The doctor's screen: one encounter against every rule in force before or during a visit."""
+
+from pathlib import Path
+
+from fraud.rules.charges import Master
+from fraud.rules.compiled import CompiledRules
+from fraud.rules.encounter import NOTHING, Encounter, History
+from fraud.rules.hits import Hit, single_hits
+from fraud.rules.rule_set import Check, load_rule_set
+from fraud.rules.single import find
+
+NO_MASTER = Master({}, {}, {}, ())
+
+
+class Screen:
+    """Rules ready for single encounters; immutable, so that a reload is one assignment.
+
+    Attributes
+    ----------
+    version : str
+        Version of the rule set.
+    checks : tuple of Check
+        What is asked.
+    """
+
+    def __init__(self, rules: CompiledRules, version: str) -> None:
+        self.rules, self.version = rules, version
+
+    @classmethod
+    def load(
+        cls, rules_folder: Path | str = "", master: Master | None = None, stage: str = "during"
+    ) -> "Screen":
+        """Load the rule set and compile the checks of a stage.
+
+        Raises
+        ------
+        UsageError
+            Every mistake in the rules, with file and row.
+        """
+        rule_set = load_rule_set(rules_folder)
+        master = master or NO_MASTER
+        checks = [
+            c for c in rule_set.checks(master.limits) if stage in c.rule.stages and c.rule.kind != "measure"
+        ]
+        return cls(CompiledRules(checks, rule_set.classes, master), rule_set.version)
+
+    @property
+    def checks(self) -> tuple[Check, ...]:
+        """What is asked."""
+        return self.rules.table.checks
+
+    def check(self, encounter: Encounter, history: History = NOTHING) -> list[Hit]:
+        """Hits of one encounter, the gravest and dearest first."""
+        found = find(self.rules, encounter, history)
+        if not found.rows:
+            return []
+        total = encounter.total if encounter.total is not None else sum(o.amount for o in encounter.orders)
+        return single_hits(self.rules, found, max(total, 0))

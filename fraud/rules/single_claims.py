@@ -1,0 +1,251 @@
+"""Rules on the whole of one encounter; see `fraud.rules.batch_claims` and `fraud.rules.batch_lines`."""
+
+import math
+import re
+from collections import Counter
+from collections.abc import Sequence
+
+from fraud.rules.batch_lines import ICD, LINE_TOLERANCE, TOLERANCE
+from fraud.rules.compiled import Compiled, CompiledRules, Facts, ItemEntry
+from fraud.rules.encounter import Charge, Encounter, Findings, History, Visit
+
+Charges = Sequence[tuple[ItemEntry, Charge]]
+_CODE = re.compile(ICD)
+
+
+def find(
+    rules: CompiledRules, e: Encounter, history: History, charges: Charges, facts: Facts, found: Findings
+) -> None:
+    """Add what checks of whole claims find."""
+    total = _total(e, charges)
+    if total <= 0:
+        return
+    for kind in ("overlap", "sequence"):
+        for one in rules.by_kind.get(kind, ()):
+            test = _WHATS.get(one.check.parameters.what)
+            if test is not None and one.applies(facts):
+                test(one, e, history, charges, total, found)
+    for one in rules.by_kind.get("share", ()):
+        if one.applies(facts):
+            _share(one, charges, found)
+    if e.is_stay:
+        for one in rules.by_kind.get("idle", ()):
+            if one.applies(facts):
+                _idle(one, e, charges, found)
+    for one in rules.by_kind.get("anomaly", ()):
+        if one.applies(facts):
+            _ANOMALIES[one.check.parameters.what](rules, one, e, total, found)
+
+
+def _total(e: Encounter, charges: Charges) -> int:
+    return sum(c.cents for _, c in charges) if e.total is None else e.total
+
+
+def _other_visits(e: Encounter, history: History) -> list[Visit]:
+    return [v for v in history.visits if v.visit_id is None or e.visit_id is None or v.visit_id != e.visit_id]
+
+
+def _stay(one: Compiled, e: Encounter, history: History, _: Charges, total: int, found: Findings) -> None:
+    if e.is_stay:
+        pairs = [
+            (min(e.day_out, v.day_out) - max(e.day_in, v.day_in), v.claim_id)
+            for v in _other_visits(e, history)
+            if v.is_stay
+        ]
+        _tell(one, [p for p in pairs if p[0] >= one.bound], total, found)
+
+
+def _inside_stay(
+    one: Compiled, e: Encounter, history: History, _: Charges, total: int, found: Findings
+) -> None:
+    inside = []
+    for v in _other_visits(e, history):
+        if one.check.parameters.across == "institution" and not _elsewhere(e, v):
+            continue
+        mine = v.is_stay and not e.is_stay and v.day_in < e.day_in < v.day_out
+        theirs = e.is_stay and not v.is_stay and e.day_in < v.day_in < e.day_out
+        if mine or theirs:
+            inside.append(v.claim_id)
+    if inside and len(inside) >= one.bound:
+        found.add(one.number, cents=total, value=float(len(inside)))
+        found.others.update((one.number, o) for o in inside)
+
+
+def _elsewhere(e: Encounter, v: Visit) -> bool:
+    return (
+        e.institution_id is not None and v.institution_id is not None and e.institution_id != v.institution_id
+    )
+
+
+def _readmission(
+    one: Compiled, e: Encounter, history: History, _: Charges, total: int, found: Findings
+) -> None:
+    own = group_of(e.diagnoses[0]) if e.diagnoses else None
+    if not e.is_stay or own is None:
+        return
+    pairs = []
+    for v in _other_visits(e, history):
+        gap = e.day_in - v.day_out
+        if v.is_stay and v.group == own and 0 <= gap <= one.bound and not (gap <= 1 and _elsewhere(e, v)):
+            pairs.append((gap, v.claim_id))
+    _tell(one, pairs, total, found)
+
+
+def group_of(code: str) -> str | None:
+    """Three-character category of a diagnosis code, as `fraud.features.facts.diagnosis_group`."""
+    return code.strip().upper()[:3] or None
+
+
+def _after_death(one: Compiled, e: Encounter, _: History, __: Charges, total: int, found: Findings) -> None:
+    if e.death_day is not None and e.day_in - e.death_day >= one.bound:
+        found.add(one.number, cents=total, value=float(e.day_in - e.death_day))
+
+
+def _before_birth(one: Compiled, e: Encounter, _: History, __: Charges, total: int, found: Findings) -> None:
+    if e.birth_day is not None and e.birth_day - e.day_in >= one.bound:
+        found.add(one.number, cents=total, value=float(e.birth_day - e.day_in))
+
+
+def _outside_stay(
+    one: Compiled, e: Encounter, _: History, charges: Charges, __: int, found: Findings
+) -> None:
+    if e.is_stay:
+        for entry, charge in charges:
+            away = max(e.day_in - charge.day, charge.day - e.day_out)
+            if one.item_set in entry.sets and away >= one.bound:
+                found.add(one.number, charge.item, charge.day, charge.cents, float(away))
+
+
+def _tell(one: Compiled, pairs: list[tuple[int, str]], total: int, found: Findings) -> None:
+    if pairs:
+        found.add(one.number, cents=total, value=float(max(p[0] for p in pairs)))
+        found.others.update((one.number, p[1]) for p in pairs)
+
+
+_WHATS = {
+    "stay": _stay,
+    "inside_stay": _inside_stay,
+    "readmission": _readmission,
+    "after_death": _after_death,
+    "before_birth": _before_birth,
+    "outside_stay": _outside_stay,
+}
+
+
+def _share(one: Compiled, charges: Charges, found: Findings) -> None:
+    whole = sum(c.cents for _, c in charges)
+    part = sum(c.cents for entry, c in charges if one.item_set in entry.sets)
+    if part and part / whole > one.bound and whole >= round(one.check.parameters.least * 100):
+        found.add(one.number, cents=math.floor(part - one.bound * whole + 0.5), value=part / whole)
+
+
+def _idle(one: Compiled, e: Encounter, charges: Charges, found: Findings) -> None:
+    per_day: dict[int, list[tuple[ItemEntry, Charge]]] = {}
+    for entry, charge in charges:
+        if e.day_in < charge.day < e.day_out:
+            per_day.setdefault(charge.day, []).append((entry, charge))
+    idle = {d: own for d, own in per_day.items() if all(one.item_set in entry.sets for entry, _ in own)}
+    if idle and len(idle) >= one.bound:
+        for day, own in idle.items():
+            for _, charge in own:
+                found.add(one.number, charge.item, day, charge.cents, float(len(idle)))
+
+
+def _lines(
+    rules: CompiledRules, one: Compiled, e: Encounter
+) -> list[tuple[int, int, int, float, float | None]]:
+    """Item, day, amount, quantity and price of the orders a check selects."""
+    lines = []
+    for o in e.orders:
+        entry = rules.entry(o.item_code, o.item_name, o.category)
+        if one.item_set < 0 or one.item_set in entry.sets:
+            day = e.day_in if o.day is None else o.day
+            lines.append((entry.number, day, o.amount, o.quantity, o.unit_price))
+    return lines
+
+
+def _merged(one: Compiled, parts: list[tuple[int, int, int, float]], found: Findings) -> None:
+    """One row per item and day: money summed, the largest value."""
+    merged: dict[tuple[int, int], tuple[int, float]] = {}
+    for item, day, cents, value in parts:
+        had = merged.get((item, day), (0, value))
+        merged[item, day] = (had[0] + cents, max(had[1], value))
+    for (item, day), (cents, value) in merged.items():
+        found.add(one.number, item, day, cents, value)
+
+
+def _line_amount(rules: CompiledRules, one: Compiled, e: Encounter, _: int, found: Findings) -> None:
+    parts = []
+    for item, day, amount, quantity, price in _lines(rules, one, e):
+        if price is not None:
+            expected = quantity * price
+            off = abs(amount / 100.0 - expected)
+            if off > abs(expected) * LINE_TOLERANCE + 0.01:
+                parts.append((item, day, 0, off))
+    _merged(one, parts, found)
+
+
+def _quantity(rules: CompiledRules, one: Compiled, e: Encounter, _: int, found: Findings) -> None:
+    lines = _lines(rules, one, e)
+    _merged(one, [(i, d, a, q) for i, d, a, q, _ in lines if a > 0 and q <= 0], found)
+
+
+def _price_limit(rules: CompiledRules, one: Compiled, e: Encounter, _: int, found: Findings) -> None:
+    parts = []
+    for o in e.orders:
+        most = rules.master.price_limit.get(o.item_code)
+        entry = rules.entry(o.item_code, o.item_name, o.category)
+        if most is None or o.unit_price is None or not (one.item_set < 0 or one.item_set in entry.sets):
+            continue
+        above = float(math.floor(o.unit_price * 100.0 + 0.5)) - most
+        if above >= 1.0 and o.quantity > 0:
+            day = e.day_in if o.day is None else o.day
+            parts.append((entry.number, day, math.floor(above * o.quantity + 0.5), o.unit_price))
+    _merged(one, parts, found)
+
+
+def _repeated_line(rules: CompiledRules, one: Compiled, e: Encounter, _: int, found: Findings) -> None:
+    same = Counter((i, d, a, q) for i, d, a, q, _ in _lines(rules, one, e) if a > 0)
+    parts = [(i, d, (n - 1) * a, float(n)) for (i, d, a, _), n in same.items() if n > 1]
+    _merged(one, parts, found)
+
+
+def _claim_total(rules: CompiledRules, one: Compiled, e: Encounter, total: int, found: Findings) -> None:
+    if e.total is not None and e.orders:
+        off = abs(total - sum(o.amount for o in e.orders))
+        if off > TOLERANCE:
+            found.add(one.number, value=off / 100.0)
+
+
+def _dates(rules: CompiledRules, one: Compiled, e: Encounter, total: int, found: Findings) -> None:
+    if e.day_out < e.day_in:
+        found.add(one.number, cents=total, value=float(e.day_in - e.day_out))
+
+
+def _diagnosis_code(rules: CompiledRules, one: Compiled, e: Encounter, total: int, found: Findings) -> None:
+    wrong = {d for d in (c.strip() for c in e.diagnoses) if d and not _CODE.search(d.upper())}
+    if wrong:
+        found.add(one.number, cents=total, value=float(len(wrong)))
+
+
+def _doctor_code(rules: CompiledRules, one: Compiled, e: Encounter, total: int, found: Findings) -> None:
+    if e.doctor_id is None and e.visit_type != "pharmacy" and e.institution_kind != "pharmacy":
+        found.add(one.number, cents=total)
+
+
+def _no_diagnosis(rules: CompiledRules, one: Compiled, e: Encounter, total: int, found: Findings) -> None:
+    if e.is_stay and not any(d.strip() for d in e.diagnoses):
+        found.add(one.number, cents=total)
+
+
+_ANOMALIES = {
+    "line_amount": _line_amount,
+    "quantity": _quantity,
+    "price_limit": _price_limit,
+    "repeated_line": _repeated_line,
+    "claim_total": _claim_total,
+    "dates": _dates,
+    "diagnosis_code": _diagnosis_code,
+    "doctor_code": _doctor_code,
+    "no_diagnosis": _no_diagnosis,
+}
