@@ -4,15 +4,15 @@ import errno
 import os
 import sys
 import traceback
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from fraud import __version__
-from fraud.errors import FraudError, UsageError
+from fraud.cli_rules import rules_app
+from fraud.errors import FraudError
+from fraud.terminal import ConfigOption, OutOption, bars, month_of, settings_of, table
 
 app = typer.Typer(
     name="fraud",
@@ -22,54 +22,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-Progress = Callable[[str, int, int], None]
+app.add_typer(rules_app, name="rules")
 _FULL = {getattr(errno, name) for name in ("ENOSPC", "EFBIG", "EDQUOT") if hasattr(errno, name)}
-
-ConfigOption = Annotated[
-    Path | None, typer.Option("--config", help="Settings file; fraud.toml here is used when it exists.")
-]
-OutOption = Annotated[Path, typer.Option("--out", help="Folder that holds the run folders.")]
-
-
-def _settings(config: Path | None) -> Any:
-    from fraud.settings import load_settings
-
-    default = Path("fraud.toml")
-    return load_settings(config or (default if default.exists() else None))
-
-
-@contextmanager
-def _bars() -> Iterator[Progress]:
-    """Progress bars on standard error, one per stage; plain lines where it is not a terminal."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
-    from rich.progress import Progress as Bars
-
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description:<42}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Bars(*columns, console=console, disable=not console.is_terminal) as bars:
-        tasks: dict[str, Any] = {}
-
-        def report(stage: str, done: int, total: int) -> None:
-            if stage not in tasks:
-                tasks[stage] = bars.add_task(stage, total=total)
-                if not console.is_terminal:
-                    console.print(stage, highlight=False)
-            bars.update(tasks[stage], completed=done, total=total)
-
-        yield report
-
-
-def _table(title: str, columns: list[str], rows: list[list[str]]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(title=title, title_justify="left", show_lines=False)
-    for name in columns:
-        table.add_column(name, overflow="fold")
-    for row in rows:
-        table.add_row(*row)
-    Console(width=None if sys.stdout.isatty() else 160).print(table)
 
 
 @app.callback(invoke_without_command=True)
@@ -95,8 +49,8 @@ def demo(
     """Generate a city, train, score its last month and print the list: the main job."""
     from fraud import pipeline
 
-    settings = _settings(config)
-    with _bars() as progress:
+    settings = settings_of(config)
+    with bars() as progress:
         _, run = pipeline.demo(folder, out, patients, months, seed, settings, progress)
     _show_run(run)
 
@@ -115,14 +69,14 @@ def synth(
     """Generate a synthetic city: claims, lines, people, audits, and the truth beside them."""
     from fraud.synthetic import generate
 
-    with _bars() as progress:
+    with bars() as progress:
         generate(
             out,
             patients=patients,
             months=months,
             seed=seed,
             camouflage=camouflage,
-            start=_month(start),
+            start=month_of(start),
             progress=progress,
         )
     typer.echo(f"{out}")
@@ -140,8 +94,8 @@ def ingest(
     """Turn any layout into a dataset folder, with its quality report."""
     from fraud.ingest import ingest as run
 
-    with _bars() as progress:
-        report = run(source, out, profile=profile, settings=_settings(config), progress=progress)
+    with bars() as progress:
+        report = run(source, out, profile=profile, settings=settings_of(config), progress=progress)
     _show_gate(report, out / "quality.html")
 
 
@@ -158,9 +112,9 @@ def check(
     from fraud.ingest import check as run
     from fraud.schema import month_number
 
-    with _bars() as progress:
-        number = month_number(_month(month)) if month else None
-        quality = run(dataset, _settings(config), progress, month=number)
+    with bars() as progress:
+        number = month_number(month_of(month)) if month else None
+        quality = run(dataset, settings_of(config), progress, month=number)
     if report:
         quality.write(report)
     _show_gate(quality, report / "quality.html" if report else None)
@@ -182,9 +136,14 @@ def train(
     from fraud import pipeline
     from fraud.settings import load_experiment
 
-    with _bars() as progress:
+    with bars() as progress:
         trained = pipeline.train(
-            dataset, _month(until), load_experiment(experiment), _settings(config), progress, promote=promote
+            dataset,
+            month_of(until),
+            load_experiment(experiment),
+            settings_of(config),
+            progress,
+            promote=promote,
         )
     for line in trained.summary_lines():
         typer.echo(line)
@@ -205,9 +164,15 @@ def score(
     """Score a month: ranked suspicions with reasons, in OUT/MONTH."""
     from fraud import pipeline
 
-    with _bars() as progress:
+    with bars() as progress:
         run = pipeline.score(
-            dataset, _month(month), out, _settings(config), progress, model=model, allow=tuple(allow or ())
+            dataset,
+            month_of(month),
+            out,
+            settings_of(config),
+            progress,
+            model=model,
+            allow=tuple(allow or ()),
         )
     _show_run(run)
 
@@ -223,17 +188,28 @@ def rings(
     """Find collusion rings (团伙) of a period: members, roles, evidence, pictures, in OUT/rings-FROM-TO."""
     from fraud import pipeline
 
-    with _bars() as progress:
-        run = pipeline.find_rings(dataset, _month(first), _month(last), out, _settings(config), progress)
+    with bars() as progress:
+        run = pipeline.find_rings(
+            dataset, month_of(first), month_of(last), out, settings_of(config), progress
+        )
     _show_rings(run)
 
 
-def _month(text: str) -> str:
-    import re
+@app.command()
+def serve(
+    host: Annotated[str | None, typer.Option("--host", help="Address; [service] host.")] = None,
+    port: Annotated[
+        int | None, typer.Option("--port", min=0, max=65535, help="Port, 0 for any free one; [service] port.")
+    ] = None,
+    config: ConfigOption = None,
+) -> None:
+    """Check prescriptions over HTTP as doctors write them; see [service] and [rules] of the settings."""
+    from fraud.service.server import serve as run
 
-    if not re.fullmatch(r"\d{4}-(0[1-9]|1[0-2])", text):
-        raise UsageError(f"{text!r} is not a month; write YYYY-MM, for example 2026-07.")
-    return text
+    settings = settings_of(config)
+    given = {k: v for k, v in (("host", host), ("port", port)) if v is not None}
+    settings = settings.model_copy(update={"service": settings.service.model_copy(update=given)})
+    run(settings, ready=lambda address: typer.echo(f"Prescriptions are checked at {address}", err=True))
 
 
 def _show_gate(report: Any, page: Path | None) -> None:
@@ -260,7 +236,7 @@ def _show_run(run: Any) -> None:
         for row in run.top(10)
     ]
     columns = ["#", "kind", "subject", "score", "at risk", "expected", "reason"]
-    _table(f"疑点清单 suspicions {run.month} — {run.listed} listed", columns, rows)
+    table(f"疑点清单 suspicions {run.month} — {run.listed} listed", columns, rows)
     typer.echo(f"Report: {run.folder / 'report.html'}")
     typer.echo(f"Excel:  {run.folder / 'suspicions.xlsx'}")
 
@@ -283,7 +259,7 @@ def _show_rings(run: Any) -> None:
         for rank, ring in enumerate(found.head(20).to_dict("records"), 1)
     ]
     columns = ["#", "kind", "members", "amount", "q", "what was done"]
-    _table(f"团伙 rings {run.first} – {run.last} — {len(found)} found", columns, rows)
+    table(f"团伙 rings {run.first} – {run.last} — {len(found)} found", columns, rows)
     typer.echo(f"Page: {run.page}")
 
 

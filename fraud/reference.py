@@ -5,7 +5,7 @@ module would write, so a page cannot drift from the code.
 """
 
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -111,7 +111,7 @@ def commands() -> str:
         "Exit codes: 0 done, 2 wrong usage or settings, 3 input data refused, 4 nothing trained yet, "
         "5 engine failure.\n"
     ]
-    for name, command in root.commands.items():  # type: ignore[attr-defined]
+    for name, command in _commands(root):
         rows = [
             (f"`{p.name.upper()}`" if p.param_type_name == "argument" else f"`{' / '.join([*p.opts, *p.secondary_opts])}`",
              "" if callable(p.default) or p.default is None or p.required else f"`{p.default}`", getattr(p, "help", "") or "")
@@ -121,6 +121,15 @@ def commands() -> str:
             f"## fraud {name}\n\n{command.help}\n\n{_rows(('argument', 'default', 'what it does'), rows)}"
         )
     return "\n".join(text)
+
+
+def _commands(group: Any, before: str = "") -> Iterator[tuple[str, Any]]:
+    """Commands with their full names, those of a group after it."""
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from _commands(command, f"{before}{name} ")
+        else:
+            yield f"{before}{name}", command
 
 
 def rules() -> str:

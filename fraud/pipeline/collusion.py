@@ -8,8 +8,8 @@ from typing import Any
 import pandas as pd
 
 from fraud.engines import Engine, dataset_tables, sql_text
-from fraud.errors import DataError, UsageError
-from fraud.pipeline.frames import months_with_claims, opened, require_month, under
+from fraud.errors import UsageError
+from fraud.pipeline.frames import months_with_claims, opened, require_span, under
 from fraud.report.rings_page import RingsContent, write_rings_page
 from fraud.rings import Rings
 from fraud.runs import (
@@ -74,7 +74,7 @@ def find_rings(
     clock = StageClock(progress)
     name = f"rings-{first}-{last}"
     with opened(dataset, settings, out) as (engine, canonical), RunFolder(out, name) as folder:
-        holes = _require_span(engine, dataset, begin, end)
+        holes = require_span(engine, dataset, begin, end)
         facts = _facts(canonical, out, first, last, settings, holes)
         facts["fingerprint"] = fingerprint(facts)
         if folder.matches(facts["fingerprint"]):
@@ -87,26 +87,6 @@ def find_rings(
         facts["totals"] = {"rings": len(found.rings), "members": len(found.members)}
         folder.write_manifest(facts, measured_with(clock, found))
     return RingRun(first, last, folder.final)
-
-
-def _require_span(engine: Engine, dataset: Path, begin: int, end: int) -> list[str]:
-    """Months between `begin` and `end` that hold no claims; the two themselves must.
-
-    Raises
-    ------
-    DataError
-        The first or the last month holds no claims.
-    """
-    problems: list[str] = []
-    for month in sorted({begin, end}):
-        try:
-            require_month(engine, dataset, month)
-        except DataError as error:
-            problems += error.problems
-    if problems:
-        raise DataError(problems)
-    present = set(months_with_claims(engine))
-    return [month_text(m) for m in range(begin, end + 1) if m not in present]
 
 
 def _facts(

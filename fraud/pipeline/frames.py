@@ -80,6 +80,26 @@ def require_month(engine: Engine, dataset: Path, month: int) -> list[int]:
     return present
 
 
+def require_span(engine: Engine, dataset: Path, begin: int, end: int) -> list[str]:
+    """Months between `begin` and `end` that hold no claims; the two themselves must.
+
+    Raises
+    ------
+    DataError
+        The first or the last month holds no claims.
+    """
+    problems: list[str] = []
+    for month in sorted({begin, end}):
+        try:
+            require_month(engine, dataset, month)
+        except DataError as error:
+            problems += error.problems
+    if problems:
+        raise DataError(problems)
+    present = set(months_with_claims(engine))
+    return [month_text(m) for m in range(begin, end + 1) if m not in present]
+
+
 def labels(engine: Engine, kind: str, known_until: int) -> pd.DataFrame:
     """Decisions about subjects of one kind that were known when month `known_until` ended.
 

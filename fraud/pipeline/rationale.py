@@ -219,10 +219,11 @@ def _rule_reason(rule: Rule, hits: pd.DataFrame) -> Reason:
     zh, en = _RESULTS[rule.result]
     more_zh = "，".join([f"{claims}笔"] * (claims > 1) + [f"涉及{money:,.2f}元"] * (money > 0))
     more_en = ", ".join([f"{claims} claims"] * (claims > 1) + [f"{money:,.2f} at issue"] * (money > 0))
+    about_zh, about_en = f"（{more_zh}）" if more_zh else "", f" ({more_en})" if more_en else ""
     return _plain_reason(
         rule.code,
-        f"规则命中（{zh}）：{rule.name_zh}{f'（{more_zh}）' if more_zh else ''}。{dearest['sentence_zh']}（{rule.clause}）",
-        f"Rule hit ({en}): {rule.name_en}{f' ({more_en})' if more_en else ''}. {dearest['sentence_en']}",
+        f"规则命中（{zh}）：{rule.name_zh}{about_zh}。{dearest['sentence_zh']}（{rule.clause}）",
+        f"Rule hit ({en}): {rule.name_en}{about_en}. {dearest['sentence_en']}",
         value=claims,
         baseline=None,
     )

@@ -123,26 +123,41 @@ def audited_hits(out: Path, month: str, audits: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        Indexed by rule: hits, confirmed, cleared and ``at_least``, the lower bound of the share confirmed.
+        Indexed by rule: hits (claims), amount_at_issue, snoozed, confirmed, cleared, last_month and
+        ``at_least``, the lower bound of the share confirmed.
     """
-    columns = ["rule", "claim_id", "snoozed"]
+    columns = ["rule", "claim_id", "month", "amount_at_issue", "snoozed"]
     tables = [pd.read_parquet(path, columns=columns) for path in _earlier_runs(out, month)]
-    hits = pd.concat(tables) if tables else pd.DataFrame({"rule": [], "claim_id": [], "snoozed": []})
-    hits = hits[~hits["snoozed"].astype(bool)][["rule", "claim_id"]].drop_duplicates()
-    known = audits[
-        (audits["subject_kind"] == "claim")
-        & (pd.to_datetime(audits["decided_at"]) < pd.Timestamp(f"{month}-01"))
-    ]
-    known = known.sort_values(["subject_id", "decided_at", "outcome"]).drop_duplicates(
-        "subject_id", keep="last"
+    hits = pd.concat(tables) if tables else pd.DataFrame({c: [] for c in columns})
+    hits = hits.assign(
+        snoozed=hits["snoozed"].astype(bool), amount_at_issue=hits["amount_at_issue"].astype(float)
     )
-    told = hits.merge(known, left_on="claim_id", right_on="subject_id", how="left")
+    claims = hits.groupby(["rule", "claim_id"], as_index=False).agg(
+        amount_at_issue=("amount_at_issue", "sum"), snoozed=("snoozed", "all"), month=("month", "max")
+    )
+    known = latest_decisions(audits, month)
+    told = claims.merge(known, left_on="claim_id", right_on="subject_id", how="left")
+    told["outcome"] = told["outcome"].astype(object).where(~told["snoozed"])
     counts = told.groupby("rule").agg(
         hits=("claim_id", "size"),
+        amount_at_issue=("amount_at_issue", "sum"),
+        snoozed=("snoozed", "sum"),
         confirmed=("outcome", lambda o: int((o == "confirmed").sum())),
         cleared=("outcome", lambda o: int((o == "cleared").sum())),
+        last_month=("month", "max"),
     )
-    return counts.assign(at_least=wilson_bound(counts["confirmed"].to_numpy(float), (counts["confirmed"] + counts["cleared"]).to_numpy(float)))  # fmt: skip
+    right = counts["confirmed"].to_numpy(float)
+    bound = wilson_bound(right, right + counts["cleared"].to_numpy(float))
+    return counts.assign(amount_at_issue=counts["amount_at_issue"].round(2), at_least=bound.round(6))
+
+
+def latest_decisions(audits: pd.DataFrame, month: str = "") -> pd.DataFrame:
+    """Latest decision about each claim (subject_id, outcome), of those before `month` where one is given."""
+    known = audits[audits["subject_kind"] == "claim"]
+    if month:
+        known = known[pd.to_datetime(known["decided_at"]) < pd.Timestamp(f"{month}-01")]
+    known = known.sort_values(["subject_id", "decided_at", "outcome"])
+    return known.drop_duplicates("subject_id", keep="last")[["subject_id", "outcome"]]
 
 
 def _earlier_runs(out: Path, month: str) -> list[Path]:

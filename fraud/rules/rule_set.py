@@ -14,6 +14,8 @@ from fraud.rules.records import Rule, parse_rules, supersede_cycles
 from fraud.rules.snoozes import Snooze, parse_snoozes
 
 BUILT_IN = Path(__file__).parent / "data"
+NOT_TABLES = ("untranslated", "evidence")
+"""Files beside the tables that an import or mining wrote for a person to read."""
 MASTER = "items"
 """The table that is the dataset's own item master: its limits of sex and age are knowledge too."""
 _OWN = frozenset(KnowledgeRow.model_fields) - frozenset(Parameters.model_fields)
@@ -168,6 +170,8 @@ def _read_knowledge(
 ) -> list[str]:
     problems: list[str] = []
     for path in sorted((folder / "knowledge").glob("*.csv")):
+        if path.stem in NOT_TABLES:
+            continue
         if path.stem == CLASSES:
             found, wrong = parse_classes(path)
             classes |= found

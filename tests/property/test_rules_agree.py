@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import sys
 from decimal import Decimal
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -11,12 +10,10 @@ from tempfile import TemporaryDirectory
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-from rule_tables import apply, write
-
 from fraud.rules.knowledge import DrugClasses
 from fraud.rules.records import Rule
 from fraud.rules.rule_set import RuleSet
+from tests.rule_tables import apply, write
 
 ITEMS = ("i1", "i2", "i3", "i4", "i5")
 CLASSES = {"i1": "A10BA", "i2": "A10BB", "i3": "J01CA", "i4": None, "i5": None}

@@ -30,6 +30,8 @@ ROOMS = {
     "synthetic": {"errors", "schema"},
     "pipeline": None,
     "cli": None,
+    "cli_rules": None,
+    "terminal": {"errors", "settings"},
     "reference": None,
 }
 HEAVY = {
