@@ -70,9 +70,14 @@ def apply(dataset: Path, work: Path, months: Sequence[str], rules: RuleSet, engi
     known.close()
     rows = found.rows.itertuples(index=False)
     many = {
-        _finding(found, r.claim_id, (r.check, r.item, None if pd.isna(r.day) else int(r.day), r.cents, r.value, r.partner), found.items)
+        _finding(
+            found,
+            r.claim_id,
+            (r.check, r.item, None if pd.isna(r.day) else int(r.day), r.cents, r.value, r.partner),
+            found.items,
+        )
         for r in rows
-    }  # fmt: skip
+    }
     told = {
         (found.checks[r.check].rule.code, r.claim_id, r.other) for r in found.others.itertuples(index=False)
     }

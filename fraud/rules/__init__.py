@@ -1,1 +1,1 @@
-"""What the law and the knowledge base say: the same records over months of claims and over one prescription."""
+"""What the law and the knowledge base say: one set of records for months of claims and for a prescription."""

@@ -111,26 +111,43 @@ _KINDS: tuple[tuple[str, str, Callable[[charges.Facts], Any]], ...] = (
 )
 
 _KIND_NEEDS: Mapping[str, tuple[str, ...]] = {
-    "limit": ("lines.item_code",), "companion": ("lines.item_code",), "pair": ("lines.item_code",),
-    "frequency": ("lines.item_code",), "quantity": ("lines.item_code",), "share": ("lines.item_code",),
+    "limit": ("lines.item_code",),
+    "companion": ("lines.item_code",),
+    "pair": ("lines.item_code",),
+    "frequency": ("lines.item_code",),
+    "quantity": ("lines.item_code",),
+    "share": ("lines.item_code",),
     "idle": ("lines.charged_at", "claims.ended_at"),
-}  # fmt: skip
+}
 _WHAT_NEEDS: Mapping[str, tuple[str, ...]] = {
-    "supply": ("lines.item_code",), "stay": ("claims.ended_at",), "inside_stay": ("claims.ended_at",),
-    "readmission": ("claims.ended_at", "claims.diagnosis_code"), "after_death": ("patients.death_date",),
-    "before_birth": ("patients.birth_date",), "outside_stay": ("lines.charged_at", "claims.ended_at"),
-    "price_limit": ("items.price_limit", "lines.unit_price"), "repeated_line": ("lines.item_code",),
-    "line_amount": ("lines.unit_price",), "quantity": ("lines.quantity",), "claim_total": ("lines.amount",),
-    "dates": ("claims.ended_at",), "diagnosis_code": ("claims.diagnosis_code",), "doctor_code": ("claims.doctor_id",),
+    "supply": ("lines.item_code",),
+    "stay": ("claims.ended_at",),
+    "inside_stay": ("claims.ended_at",),
+    "readmission": ("claims.ended_at", "claims.diagnosis_code"),
+    "after_death": ("patients.death_date",),
+    "before_birth": ("patients.birth_date",),
+    "outside_stay": ("lines.charged_at", "claims.ended_at"),
+    "price_limit": ("items.price_limit", "lines.unit_price"),
+    "repeated_line": ("lines.item_code",),
+    "line_amount": ("lines.unit_price",),
+    "quantity": ("lines.quantity",),
+    "claim_total": ("lines.amount",),
+    "dates": ("claims.ended_at",),
+    "diagnosis_code": ("claims.diagnosis_code",),
+    "doctor_code": ("claims.doctor_id",),
     "no_diagnosis": ("claims.diagnosis_code",),
-}  # fmt: skip
+}
 _PARAMETER_NEEDS: Mapping[str, tuple[str, ...]] = {
-    "sex": ("patients.sex",), "when_sex": ("patients.sex",),
-    "diagnoses": ("claims.diagnosis_code",), "excluded_diagnoses": ("claims.diagnosis_code",),
+    "sex": ("patients.sex",),
+    "when_sex": ("patients.sex",),
+    "diagnoses": ("claims.diagnosis_code",),
+    "excluded_diagnoses": ("claims.diagnosis_code",),
     "when_diagnoses": ("claims.diagnosis_code",),
-    "institution_kinds": ("institutions.kind",), "when_institution_kinds": ("institutions.kind",),
-    "insurance_types": ("patients.insurance_type",), "when_insurance_types": ("patients.insurance_type",),
-}  # fmt: skip
+    "institution_kinds": ("institutions.kind",),
+    "when_institution_kinds": ("institutions.kind",),
+    "insurance_types": ("patients.insurance_type",),
+    "when_insurance_types": ("patients.insurance_type",),
+}
 _EITHER_NEEDS: Mapping[str, tuple[str, ...]] = {
     "min_age": ("patients.birth_date", "patients.birth_year"),
     "max_age": ("patients.birth_date", "patients.birth_year"),
@@ -138,7 +155,7 @@ _EITHER_NEEDS: Mapping[str, tuple[str, ...]] = {
     "when_max_age": ("patients.birth_date", "patients.birth_year"),
     "specialties": ("departments.specialty", "doctors.specialty"),
     "when_specialties": ("departments.specialty", "doctors.specialty"),
-}  # fmt: skip
+}
 
 
 def needs(check: Check) -> tuple[str, ...]:
@@ -195,7 +212,7 @@ def _measured(features: pd.DataFrame, table: CheckTable) -> pd.DataFrame:
                     "bound": p.threshold,
                     "partner": -1,
                 }
-            )  # fmt: skip
+            )
         )
     return pd.concat(parts) if parts else _rows([])
 

@@ -96,9 +96,11 @@ def _units(facts: Facts, kind: str) -> tuple[ir.Table, ir.Table]:
         else_=0,
     )
     each = ibis.cases(
-        (rows.unit == "claims", 0), (rows.unit == "days", 0), (rows.unit.isin(["times", "quantity"]), rows.milli),
+        (rows.unit == "claims", 0),
+        (rows.unit == "days", 0),
+        (rows.unit.isin(["times", "quantity"]), rows.milli),
         else_=rows.supply,
-    )  # fmt: skip
+    )
     rows = rows.mutate(part=part, bucket=bucket.cast("int64"), each=each.cast("int64"))
     rows = rows.filter((rows.per != "class") | (rows.drug_class != ""))
     rows = facts.scope.keep(
@@ -118,18 +120,39 @@ def _units(facts: Facts, kind: str) -> tuple[ir.Table, ir.Table]:
 
 
 _FACTS = (
-    "claim_id", "patient_id", "institution_id", "doctor_id", "visit_type", "settled_second", "day_in",
-    "sex", "insurance_type", "specialty", "institution_kind", "age_low", "age_high", "is_stay", "diagnosed", "now",
-)  # fmt: skip
+    "claim_id",
+    "patient_id",
+    "institution_id",
+    "doctor_id",
+    "visit_type",
+    "settled_second",
+    "day_in",
+    "sex",
+    "insurance_type",
+    "specialty",
+    "institution_kind",
+    "age_low",
+    "age_high",
+    "is_stay",
+    "diagnosed",
+    "now",
+)
 
 
 def _earlier_units(units: ir.Table, own: ir.Table, same: list[str]) -> ir.Table:
     """Pairs of a claim's units and an earlier claim's of the same patient, check and part."""
     other = units.select(
-        "patient_id", "check", "part", "bucket",
-        other="claim_id", other_units="units", other_second="settled_second", other_day="day_in",
-        other_doctor="doctor_id", other_institution="institution_id",
-    )  # fmt: skip
+        "patient_id",
+        "check",
+        "part",
+        "bucket",
+        other="claim_id",
+        other_units="units",
+        other_second="settled_second",
+        other_day="day_in",
+        other_doctor="doctor_id",
+        other_institution="institution_id",
+    )
     if not same:
         other = without(other, "bucket")
     pairs = own.inner_join(other, ["patient_id", "check", "part", *same])

@@ -18,9 +18,16 @@ def _claims_checked(facts: Facts, kind: str, what: str) -> ir.Table:
 def _other_claims(facts: Facts) -> ir.Table:
     c = facts.claims
     return c.select(
-        "patient_id", other="claim_id", other_second="settled_second", other_in="day_in", other_out="day_out",
-        other_stay="is_stay", other_visit="visit_id", other_institution="institution_id", other_group="group",
-    )  # fmt: skip
+        "patient_id",
+        other="claim_id",
+        other_second="settled_second",
+        other_in="day_in",
+        other_out="day_out",
+        other_stay="is_stay",
+        other_visit="visit_id",
+        other_institution="institution_id",
+        other_group="group",
+    )
 
 
 def _pairs(facts: Facts, rows: ir.Table) -> ir.Table:
@@ -49,9 +56,17 @@ def inside_stays(facts: Facts) -> tuple[ir.Table, ir.Table]:
     """A visit within a stay of the patient; the one that was settled later is told of."""
     rows = with_conditions(facts, _claims_checked(facts, "overlap", "inside_stay"))
     pairs = _pairs(facts, rows)
-    within = ((pairs.other_stay == 1) & (pairs.is_stay == 0) & (pairs.day_in > pairs.other_in) & (pairs.day_in < pairs.other_out)) | (
-        (pairs.other_stay == 0) & (pairs.is_stay == 1) & (pairs.other_in > pairs.day_in) & (pairs.other_in < pairs.day_out)
-    )  # fmt: skip
+    within = (
+        (pairs.other_stay == 1)
+        & (pairs.is_stay == 0)
+        & (pairs.day_in > pairs.other_in)
+        & (pairs.day_in < pairs.other_out)
+    ) | (
+        (pairs.other_stay == 0)
+        & (pairs.is_stay == 1)
+        & (pairs.other_in > pairs.day_in)
+        & (pairs.other_in < pairs.day_out)
+    )
     elsewhere = (pairs.across != "institution") | (pairs.institution_id != pairs.other_institution)
     pairs = pairs.filter(within & elsewhere)
     count = pairs.group_by(["check", "claim_id"]).agg(

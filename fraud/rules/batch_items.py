@@ -8,15 +8,41 @@ from fraud.rules.charges import Facts
 from fraud.rules.conditions import exempt, looks, violated
 
 FOUND = {
-    "check": "int64", "claim_id": "string", "item": "int64", "day": "int64", "cents": "int64",
-    "value": "float64", "bound": "float64", "partner": "int64",
-}  # fmt: skip
+    "check": "int64",
+    "claim_id": "string",
+    "item": "int64",
+    "day": "int64",
+    "cents": "int64",
+    "value": "float64",
+    "bound": "float64",
+    "partner": "int64",
+}
 """Columns of what a rule finds; item −1 where the whole claim is meant, partner −1 where there is none."""
 CLAIM_FACTS = (
-    "claim_id", "patient_id", "institution_id", "doctor_id", "visit_type", "settled_second", "day_in", "day_out",
-    "sex", "insurance_type", "specialty", "institution_kind", "age_low", "age_high", "is_stay", "month",
-    "diagnosed", "group", "visit_id", "total", "death_day", "birth_day", "now",
-)  # fmt: skip
+    "claim_id",
+    "patient_id",
+    "institution_id",
+    "doctor_id",
+    "visit_type",
+    "settled_second",
+    "day_in",
+    "day_out",
+    "sex",
+    "insurance_type",
+    "specialty",
+    "institution_kind",
+    "age_low",
+    "age_high",
+    "is_stay",
+    "month",
+    "diagnosed",
+    "group",
+    "visit_id",
+    "total",
+    "death_day",
+    "birth_day",
+    "now",
+)
 
 
 def found(rows: ir.Table, **values: ir.Value) -> ir.Table:

@@ -1,4 +1,4 @@
-"""Batch rules on the data themselves: amounts that do not add up, codes that are none, prices above limits."""
+"""Batch rules on the data themselves: sums that do not add up, codes that are none, prices above limits."""
 
 import ibis
 import ibis.expr.types as ir

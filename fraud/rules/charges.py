@@ -23,8 +23,16 @@ LEEWAY = 0.75
 """Days by which a count of days and an age in years may disagree."""
 MASTER_SOURCE = "the dataset's item master"
 MASTER_COLUMNS = (
-    "item_code", "name", "category", "drug_class", "days_per_unit", "price_limit", "sex_limit", "min_age", "max_age",
-)  # fmt: skip
+    "item_code",
+    "name",
+    "category",
+    "drug_class",
+    "days_per_unit",
+    "price_limit",
+    "sex_limit",
+    "min_age",
+    "max_age",
+)
 
 
 @dataclass(frozen=True)
@@ -74,7 +82,7 @@ def limit_rows(
         )
         rows.append(
             KnowledgeRow(
-                id=f"MASTER-{sex or 'any'}-{'' if low is None else f'{low:g}'}-{'' if high is None else f'{high:g}'}",
+                id="-".join(["MASTER", sex or "any", *("" if a is None else f"{a:g}" for a in (low, high))]),
                 items="|".join(f"code:{c}" for c in sorted(codes)),
                 sex=sex or "",
                 min_age=low,
@@ -135,13 +143,33 @@ def _claims(scope: Scope) -> ir.Table:
     raw = relation("claims")
     ages = _ages(claims)
     claims = claims.select(
-        "claim_id", "visit_id", "patient_id", "institution_id", "department_id", "doctor_id", "visit_type",
-        "settled_second", "day_in", "day_out", "sex", "insurance_type", "specialty", "death_day",
-        "birth_day", "birth_year", "month", "is_stay", "is_visit",
-        group="diagnosis", institution_kind="kind", total="net_total", fund="net_fund",
+        "claim_id",
+        "visit_id",
+        "patient_id",
+        "institution_id",
+        "department_id",
+        "doctor_id",
+        "visit_type",
+        "settled_second",
+        "day_in",
+        "day_out",
+        "sex",
+        "insurance_type",
+        "specialty",
+        "death_day",
+        "birth_day",
+        "birth_year",
+        "month",
+        "is_stay",
+        "is_visit",
+        group="diagnosis",
+        institution_kind="kind",
+        total="net_total",
+        fund="net_fund",
         settled_year=claims.settled_at.year().cast("int64"),
-        now=flag(claims.month.isin(scope.months)), **ages,
-    )  # fmt: skip
+        now=flag(claims.month.isin(scope.months)),
+        **ages,
+    )
     code = raw.diagnosis_code.strip().nullif("")
     claims = left(claims, raw.select("claim_id", diagnosis_code=code), "claim_id")
     return claims.filter((claims.is_visit == 1) & (claims.total > 0))
@@ -189,9 +217,13 @@ def _items(scope: Scope, classes: DrugClasses, master: Master) -> tuple[tuple[It
 
 
 def resolved(item: Item, classes: DrugClasses, master: dict[str, Item]) -> Item:
-    """The item as rules see it: the master's where it knows the code, with a drug class by name if need be."""
+    """The item as rules see it: the master's where it knows the code; a drug class by name if need be."""
     known = master.get(item.code)
-    return classes.of(item if known is None else Item(item.code, known.name or item.name, known.category or item.category, known.drug_class))  # fmt: skip
+    return classes.of(
+        item
+        if known is None
+        else Item(item.code, known.name or item.name, known.category or item.category, known.drug_class)
+    )
 
 
 def _said(lines: ir.Table) -> ir.Table:
@@ -220,10 +252,13 @@ def _charges(claims: ir.Table, numbered: ir.Table) -> ir.Table:
     sign = ibis.ifelse(rows.cents < 0, -1.0, 1.0)
     supply = ibis.coalesce(rows.given.abs() * sign, rows.milli.cast("float64") / 1000.0 * rows.per_unit)
     rows = rows.select(
-        "claim_id", "item", "milli", "cents",
+        "claim_id",
+        "item",
+        "milli",
+        "cents",
         day=ibis.coalesce(rows.charged.cast("float64").floor().cast("int64") // DAY, rows.day_in),
         supply=(supply * 1000).round().cast("int64").fill_null(0),
-    )  # fmt: skip
+    )
     charges = rows.group_by(["claim_id", "item", "day"]).agg(
         milli=exact_sum(rows.milli), cents=exact_sum(rows.cents), supply=exact_sum(rows.supply)
     )

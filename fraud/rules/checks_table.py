@@ -91,7 +91,8 @@ class CheckTable:
             "bound": None if p.limit is None else float(p.limit),
             "window": p.window or "visit",
             "window_days": window_days(p.window),
-            "per": p.per or ("item" if rule.kind == "quantity" else "class" if rule.kind == "overlap" else "all"),
+            "per": p.per
+            or ("item" if rule.kind == "quantity" else "class" if rule.kind == "overlap" else "all"),
             "carry": int(p.carry),
             "across": p.across,
             "what": p.what,
@@ -99,7 +100,7 @@ class CheckTable:
             "amount": rule.amount,
             "first_day": day_number(rule.effective_from, -NEVER),
             "last_day": day_number(rule.effective_to, NEVER),
-        }  # fmt: skip
+        }
         for name in _LISTS:
             row[f"need_{name}"] = word_list(getattr(p, name))
             row[f"when_{name}"] = word_list(getattr(p, f"when_{name}"))
@@ -111,15 +112,26 @@ class CheckTable:
 TYPES: dict[str, pa.DataType] = {
     **dict.fromkeys(
         (
-            "check", "item_set", "partner_set", "excluded_set", "unless_set", "require_dx", "excluded_dx",
-            "when_dx", "unless_dx", "diagnosis_days", "window_days", "carry", "least", "first_day", "last_day",
+            "check",
+            "item_set",
+            "partner_set",
+            "excluded_set",
+            "unless_set",
+            "require_dx",
+            "excluded_dx",
+            "when_dx",
+            "unless_dx",
+            "diagnosis_days",
+            "window_days",
+            "carry",
+            "least",
+            "first_day",
+            "last_day",
         ),
         pa.int64(),
     ),
-    **dict.fromkeys(
-        ("need_min_age", "need_max_age", "when_min_age", "when_max_age", "bound"), pa.float64()
-    ),
-}  # fmt: skip
+    **dict.fromkeys(("need_min_age", "need_max_age", "when_min_age", "when_max_age", "bound"), pa.float64()),
+}
 """Types of the columns that are no text."""
 
 

@@ -139,9 +139,18 @@ def _histories(facts: Facts) -> Iterator[tuple[str, str]]:
     latest = engine.to_arrow(claims.agg(day=claims.day_in.max()), "history_latest").column("day")[0].as_py()
     recent = claims.filter(claims.day_in >= (latest or 0) - KEPT_DAYS)
     visits = recent.select(
-        "patient_id", "claim_id", "settled_second", "day_in", "day_out", "is_stay", "visit_id", "institution_id",
-        "group", "month", "doctor_id",
-    ).order_by(["patient_id", "settled_second", "claim_id"])  # fmt: skip
+        "patient_id",
+        "claim_id",
+        "settled_second",
+        "day_in",
+        "day_out",
+        "is_stay",
+        "visit_id",
+        "institution_id",
+        "group",
+        "month",
+        "doctor_id",
+    ).order_by(["patient_id", "settled_second", "claim_id"])
     fills = charges.inner_join(recent.select("claim_id", "patient_id", "settled_second"), "claim_id")
     fills = fills.select("patient_id", "claim_id", "settled_second", "day", "item", "milli", "supply")
     fills = fills.order_by(["patient_id", "settled_second", "claim_id", "day", "item"])
@@ -154,10 +163,21 @@ def _histories(facts: Facts) -> Iterator[tuple[str, str]]:
     patient, own = next(charged, (None, iter(())))
     for who, seen in groupby(_rows(engine.to_arrow(visits, "history_visits")), key=lambda r: r["patient_id"]):
         told = [
-            [v["claim_id"], v["settled_second"], v["day_in"], v["day_out"], v["is_stay"], v["visit_id"],
-             v["institution_id"], v["group"], v["month"], v["doctor_id"], of_claim.get(v["claim_id"], [])]
+            [
+                v["claim_id"],
+                v["settled_second"],
+                v["day_in"],
+                v["day_out"],
+                v["is_stay"],
+                v["visit_id"],
+                v["institution_id"],
+                v["group"],
+                v["month"],
+                v["doctor_id"],
+                of_claim.get(v["claim_id"], []),
+            ]
             for v in seen
-        ]  # fmt: skip
+        ]
         bought: list[list[Any]] = []
         if patient == who:
             for f in own:

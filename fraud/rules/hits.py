@@ -15,9 +15,25 @@ from fraud.rules.snoozes import Snooze
 from fraud.rules.wording import exemptions, sentences
 
 COLUMNS = (
-    "rule", "knowledge", "claim_id", "month", "result", "severity", "amount_at_issue", "value", "bound", "items",
-    "partners", "line_ids", "earlier_claims", "exemptions_zh", "exemptions_en", "sentence_zh", "sentence_en", "snoozed",
-)  # fmt: skip
+    "rule",
+    "knowledge",
+    "claim_id",
+    "month",
+    "result",
+    "severity",
+    "amount_at_issue",
+    "value",
+    "bound",
+    "items",
+    "partners",
+    "line_ids",
+    "earlier_claims",
+    "exemptions_zh",
+    "exemptions_en",
+    "sentence_zh",
+    "sentence_en",
+    "snoozed",
+)
 """Columns of the table of hits; amounts in currency units."""
 _TELLS = (
     "id",
@@ -76,12 +92,23 @@ def single_hits(rules: CompiledRules, found: Findings, total: int) -> list[Hit]:
         )
         hits.append(
             Hit(
-                check.rule.code, check.rule.name_zh, check.rule.name_en, check.rule.result, check.severity,
-                amount_of(check, sum(r[3] for r in rows), total), tuple(i.code for i in items), zh, en,
-                check.rule.clause, knowledge_of(check), value, check.parameters.limit,
-                tuple(sorted(o for n, o in found.others if n == number)), tuple(e[0] for e in exemptions(check)),
+                check.rule.code,
+                check.rule.name_zh,
+                check.rule.name_en,
+                check.rule.result,
+                check.severity,
+                amount_of(check, sum(r[3] for r in rows), total),
+                tuple(i.code for i in items),
+                zh,
+                en,
+                check.rule.clause,
+                knowledge_of(check),
+                value,
+                check.parameters.limit,
+                tuple(sorted(o for n, o in found.others if n == number)),
+                tuple(e[0] for e in exemptions(check)),
             )
-        )  # fmt: skip
+        )
     rank = {"stop": 0, "warn": 1, "note": 2}
     return sorted(hits, key=lambda h: (rank[h.severity], -h.amount, h.code, h.knowledge.get("id", "")))
 
@@ -120,8 +147,8 @@ def hits_of(found: Found, claims: pd.DataFrame, lines: pd.DataFrame, snoozes: Se
     ----------
     found : Found
     claims : DataFrame
-        The claims found: claim_id, month (``YYYY-MM``), day (``YYYY-MM-DD``), total and fund in cents, and the
-        ids of its patient, doctor, department and institution.
+        The claims found: claim_id, month (``YYYY-MM``), day (``YYYY-MM-DD``), total and fund in cents, and
+        the ids of its patient, doctor, department and institution.
     lines : DataFrame
         claim_id, item, day, line_id of what was found.
     snoozes : sequence of Snooze
@@ -198,15 +225,26 @@ def _table(found: Found, rows: pd.DataFrame, facts: pd.DataFrame, lines: pd.Data
         cents = own["cents"].max() if whole else min(own["cents"].sum(), own["total"].max())
         records.append(
             {
-                "check": number, "rule": check.rule.code, "knowledge": check.row.id if check.row else "", "claim_id": claim,
-                "month": facts.at[claim, "month"], "result": check.rule.result, "severity": check.severity,
-                "amount_at_issue": int(cents) / 100, "value": value, "bound": check.parameters.limit,
-                "items": [i.code for i in items], "partners": [i.code for i in partners],
-                "line_ids": line_ids.get((number, claim), []), "earlier_claims": others.get((number, claim), []),
-                "exemptions_zh": [t[0] for t in tried], "exemptions_en": [t[1] for t in tried],
-                "sentence_zh": zh, "sentence_en": en,
+                "check": number,
+                "rule": check.rule.code,
+                "knowledge": check.row.id if check.row else "",
+                "claim_id": claim,
+                "month": facts.at[claim, "month"],
+                "result": check.rule.result,
+                "severity": check.severity,
+                "amount_at_issue": int(cents) / 100,
+                "value": value,
+                "bound": check.parameters.limit,
+                "items": [i.code for i in items],
+                "partners": [i.code for i in partners],
+                "line_ids": line_ids.get((number, claim), []),
+                "earlier_claims": others.get((number, claim), []),
+                "exemptions_zh": [t[0] for t in tried],
+                "exemptions_en": [t[1] for t in tried],
+                "sentence_zh": zh,
+                "sentence_en": en,
             }
-        )  # fmt: skip
+        )
     table = pd.DataFrame(records, columns=["check", *(c for c in COLUMNS if c != "snoozed")])
     return table.sort_values(["claim_id", "rule", "knowledge"], ignore_index=True)
 

@@ -54,11 +54,13 @@ class Rule(Parameters):
     )
     amount: Amount = Field(
         "items",
-        description="Amount at issue: items (those selected), excluded (the excluded items), over (the part above the limit, in proportion), claim (the whole claim) or none.",
+        description="Amount at issue: items (those selected), excluded (the excluded items), over (what is "
+        "above the limit, in proportion), claim (the whole claim) or none.",
     )
     listing: Listing = Field(
         "proven",
-        description="Whether a hit puts a claim on the list: always, once audits prove the rule right (proven), or never (reason).",
+        description="Whether a hit puts a claim on the list: always, once audits prove the rule right "
+        "(proven), or never (reason).",
     )
     impossible: bool = Field(False, description="Whether it states a logical impossibility.")
     supersedes: tuple[str, ...] = Field(

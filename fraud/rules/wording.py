@@ -5,13 +5,19 @@ from collections.abc import Callable, Sequence
 from fraud.rules.rule_set import Check
 
 WINDOWS = {
-    "visit": ("本次就诊", "in this visit"), "day": ("当日", "in one day"), "month": ("当月", "in the month"),
-    "quarter": ("当季", "in the quarter"), "year": ("当年", "in the year"),
-}  # fmt: skip
+    "visit": ("本次就诊", "in this visit"),
+    "day": ("当日", "in one day"),
+    "month": ("当月", "in the month"),
+    "quarter": ("当季", "in the quarter"),
+    "year": ("当年", "in the year"),
+}
 UNITS = {
-    "times": ("次", "times"), "days": ("天", "days"), "claims": ("次结算", "claims"), "quantity": ("", "units"),
+    "times": ("次", "times"),
+    "days": ("天", "days"),
+    "claims": ("次结算", "claims"),
+    "quantity": ("", "units"),
     "supply_days": ("天用量", "days of supply"),
-}  # fmt: skip
+}
 MOST_NAMED = 3
 Sentence = tuple[str, str]
 
@@ -82,7 +88,9 @@ def exemptions(check: Check) -> tuple[Sentence, ...]:
 
 
 def _details(check: Check, value: float | None) -> Sentence:
-    write = _DETAILS.get(check.parameters.what) or _DETAILS.get(check.rule.kind)
+    # By kind first: an anomaly may be named as a kind is (quantity).
+    kind = check.rule.kind
+    write = _OF_KIND.get(kind) or _OF_WHAT.get(check.parameters.what)
     return write(check, value) if write is not None and value is not None else ("", "")
 
 
@@ -108,9 +116,13 @@ def _share(check: Check, value: float) -> Sentence:
     return f"占{value:.0%}，上限{limit:.0%}", f"{value:.0%} of the claim, at most {limit:.0%}"
 
 
-_DETAILS: dict[str, Callable[[Check, float], Sentence]] = {
+_OF_KIND: dict[str, Callable[[Check, float], Sentence]] = {
     "frequency": _counted,
     "quantity": _counted,
+    "share": _share,
+    "idle": _days("仅有床位护理费用的", "with only bed and nursing:"),
+}
+_OF_WHAT: dict[str, Callable[[Check, float], Sentence]] = {
     "supply": _days("重叠", "overlap of"),
     "stay": _days("重叠", "overlap of"),
     "inside_stay": lambda c, v: (f"{v:g}次", f"{v:g} visits"),
@@ -118,8 +130,6 @@ _DETAILS: dict[str, Callable[[Check, float], Sentence]] = {
     "after_death": _days("死亡后第", "after death:"),
     "before_birth": _days("出生前", "before birth:"),
     "outside_stay": _days("超出住院期间", "outside the stay by"),
-    "share": _share,
-    "idle": _days("仅有床位护理费用的", "with only bed and nursing:"),
     "repeated_line": lambda c, v: (f"{v:g}次", f"{v:g} times"),
     "price_limit": lambda c, v: (f"单价{v:g}元", f"unit price {v:g}"),
 }

@@ -51,40 +51,69 @@ def claims(draw: st.DrawFn) -> dict[str, list[dict[str, object]]]:
             item = draw(st.sampled_from(ITEMS))
             rows["lines"].append(
                 {
-                    "line_id": f"{claim}.{line}", "claim_id": claim, "item_code": item, "item_name": f"item {item}",
-                    "category": CATEGORIES[item], "quantity": quantity, "unit_price": price, "amount": Decimal(f"{amount:.2f}"),
+                    "line_id": f"{claim}.{line}",
+                    "claim_id": claim,
+                    "item_code": item,
+                    "item_name": f"item {item}",
+                    "category": CATEGORIES[item],
+                    "quantity": quantity,
+                    "unit_price": price,
+                    "amount": Decimal(f"{amount:.2f}"),
                     "charged_at": begin + dt.timedelta(days=draw(st.integers(-1, 4))),
                     "days_supply": draw(st.sampled_from((None, 7.0, 30.0))),
                 }
-            )  # fmt: skip
+            )
         total = max(round(total, 2), 1)
         code = draw(st.sampled_from(DIAGNOSES))
         rows["claims"].append(
             {
-                "claim_id": claim, "patient_id": draw(st.sampled_from(("p1", "p2"))), "visit_type": kind,
-                "institution_id": draw(st.sampled_from(("h1", "h2"))), "doctor_id": draw(st.sampled_from(("d1", "d2", None))),
-                "started_at": begin, "ended_at": end, "settled_at": end, "diagnosis_code": code or None,
-                "total_amount": Decimal(f"{total:.2f}"), "fund_amount": Decimal(f"{total / 2:.2f}"),
+                "claim_id": claim,
+                "patient_id": draw(st.sampled_from(("p1", "p2"))),
+                "visit_type": kind,
+                "institution_id": draw(st.sampled_from(("h1", "h2"))),
+                "doctor_id": draw(st.sampled_from(("d1", "d2", None))),
+                "started_at": begin,
+                "ended_at": end,
+                "settled_at": end,
+                "diagnosis_code": code or None,
+                "total_amount": Decimal(f"{total:.2f}"),
+                "fund_amount": Decimal(f"{total / 2:.2f}"),
                 "visit_id": draw(st.sampled_from((None, "v1", f"v{number}x"))),
             }
-        )  # fmt: skip
+        )
         if draw(st.booleans()):
             rows["diagnoses"].append(
                 {"claim_id": claim, "position": 2, "code": draw(st.sampled_from(DIAGNOSES[:4]))}
             )
     rows["patients"] = [
-        {"patient_id": "p1", "sex": "F", "birth_date": dt.date(1990, 1, 20), "death_date": dt.date(2026, 3, 1)},
-        {"patient_id": "p2", "sex": draw(st.sampled_from(("M", None))), "birth_date": dt.date(2026, 2, 1) - dt.timedelta(days=draw(st.integers(0, 9000))), "death_date": None},
-    ]  # fmt: skip
+        {
+            "patient_id": "p1",
+            "sex": "F",
+            "birth_date": dt.date(1990, 1, 20),
+            "death_date": dt.date(2026, 3, 1),
+        },
+        {
+            "patient_id": "p2",
+            "sex": draw(st.sampled_from(("M", None))),
+            "birth_date": dt.date(2026, 2, 1) - dt.timedelta(days=draw(st.integers(0, 9000))),
+            "death_date": None,
+        },
+    ]
     rows["institutions"] = [
         {"institution_id": "h1", "kind": "tertiary"},
         {"institution_id": "h2", "kind": "pharmacy"},
     ]
     rows["items"] = [
-        {"item_code": i, "name": f"item {i}", "category": CATEGORIES[i], "drug_class": CLASSES[i],
-         "days_per_unit": 1.5 if i == "i1" else None, "price_limit": Decimal("10.00") if i == "i2" else None}
+        {
+            "item_code": i,
+            "name": f"item {i}",
+            "category": CATEGORIES[i],
+            "drug_class": CLASSES[i],
+            "days_per_unit": 1.5 if i == "i1" else None,
+            "price_limit": Decimal("10.00") if i == "i2" else None,
+        }
         for i in ITEMS[:4]
-    ]  # fmt: skip
+    ]
     return {t: r for t, r in rows.items() if r}
 
 
@@ -189,9 +218,19 @@ def rule(draw: st.DrawFn, number: int) -> Rule:
         unless_items=("code:i5",),
     )
     return Rule(
-        code=f"R-{number}", name_zh="规则", name_en="rule", explanation_zh="说明", explanation_en="text", result="suspicious",
-        kind=kind, clause="c", source="s", version="1", effective_from="2026-01-20" if draw(st.booleans()) else "2020-01-01", **more,
-    )  # fmt: skip
+        code=f"R-{number}",
+        name_zh="规则",
+        name_en="rule",
+        explanation_zh="说明",
+        explanation_en="text",
+        result="suspicious",
+        kind=kind,
+        clause="c",
+        source="s",
+        version="1",
+        effective_from="2026-01-20" if draw(st.booleans()) else "2020-01-01",
+        **more,
+    )
 
 
 @st.composite

@@ -84,15 +84,18 @@ def test_every_mistake_in_every_file_is_told_at_once(tmp_path):
         ROW.format(code="X-A", more='colour = "red"'),
         ROW.format(code="X-A", more=""),
         ROW.format(code="X-B", more='effective_to = "2020-01-01"'),
-        ROW.format(code="X-C", more='min_age = 60\nmax_age = 18'),
+        ROW.format(code="X-C", more="min_age = 60\nmax_age = 18"),
         ROW.format(code="X-D", more='when_sex = "M"'),
         ROW.format(code="X-E", more='table = "no_such_table"'),
         ROW.format(code="X-F", more='supersedes = ["X-G"]'),
         ROW.format(code="X-G", more='supersedes = ["X-F"]'),
         ROW.format(code="X-H", more='diagnoses = "N98-N80"'),
         ROW.format(code="X-I", more='effective_from = "2021-02-30"'),
-        tables={"item_limits": "id,items,sexx\nA,name:x,F\n", "supply_limits": "id,items,source\nB,colour:red,t\n"},
-    )  # fmt: skip
+        tables={
+            "item_limits": "id,items,sexx\nA,name:x,F\n",
+            "supply_limits": "id,items,source\nB,colour:red,t\n",
+        },
+    )
     text = problems(bad)
     for part in (
         "mine.toml: rule 1 (X-A): colour: unknown field",
@@ -116,8 +119,11 @@ def test_problems_between_files_are_told(tmp_path):
         ROW.format(code="X-F", more='supersedes = ["X-G"]'),
         ROW.format(code="X-G", more='supersedes = ["X-F", "X-NONE"]'),
         ROW.replace('kind = "limit"', 'kind = "frequency"').format(code="X-K", more=""),
-        tables={"orphan": "id,items,source\nA,name:x,t\n", "supply_limits": "id,items,limit,source\nB,name:x,3,t\n"},
-    )  # fmt: skip
+        tables={
+            "orphan": "id,items,source\nA,name:x,t\n",
+            "supply_limits": "id,items,limit,source\nB,name:x,3,t\n",
+        },
+    )
     (bad / "snoozes.csv").write_text(
         "rule,subject_kind,subject_id,until,reason\nX-NONE,patient,p,2026-01-01,ok\n"
     )
