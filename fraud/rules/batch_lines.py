@@ -58,6 +58,11 @@ def _merged(rows: ir.Table) -> ir.Table:
     return found(rows)
 
 
+def _sign(rows: ir.Table) -> ir.IntegerValue:
+    """−1 for a line that takes another back, else 1: what was taken back is held against nobody."""
+    return ibis.ifelse((rows.amount < 0) | (rows.quantity < 0), -1, 1).cast("int64")
+
+
 def _line_amount(facts: Facts, checks: ir.Table) -> ir.Table:
     rows = _lines(facts, checks)
     rows = rows.mutate(expected=rows.quantity * rows.unit_price)
@@ -80,17 +85,20 @@ def _price_limit(facts: Facts, checks: ir.Table) -> ir.Table:
         {"item_code": sorted(limits) or [""], "most": [limits[c] for c in sorted(limits)] or [0]},
     )
     rows = rows.inner_join(table, "item_code")
-    price = (rows.unit_price * 100.0).round()
-    rows = rows.mutate(above=price - rows.most.cast("float64"), value=rows.unit_price)
-    rows = rows.filter((rows.above >= 1.0) & (rows.quantity > 0))
-    return _merged(rows.mutate(cents=(rows.above * rows.quantity + 0.5).floor().cast("int64")))
+    price = (rows.unit_price.abs() * 100.0).round()
+    rows = rows.mutate(above=price - rows.most.cast("float64"), value=rows.unit_price.abs())
+    rows = rows.filter((rows.above >= 1.0) & (rows.quantity != 0))
+    cents = (rows.above * rows.quantity.abs() + 0.5).floor().cast("int64")
+    merged = _merged(rows.mutate(cents=cents * _sign(rows)))
+    return merged.filter(merged.cents > 0)
 
 
 def _repeated_line(facts: Facts, checks: ir.Table) -> ir.Table:
     rows = _lines(facts, checks)
-    rows = rows.filter(rows.amount > 0)
+    rows = rows.filter(rows.amount != 0)
+    rows = rows.mutate(sign=_sign(rows), amount=rows.amount.abs(), quantity=rows.quantity.abs())
     same = rows.group_by(["check", "claim_id", "item", "day", "amount", "quantity"]).agg(
-        times=rows.count().cast("int64")
+        times=exact_sum(rows.sign)
     )
     same = same.filter(same.times > 1)
     return _merged(same.mutate(cents=(same.times - 1) * same.amount, value=same.times.cast("float64")))

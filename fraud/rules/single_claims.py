@@ -164,14 +164,17 @@ def _lines(
     return lines
 
 
-def _merged(one: Compiled, parts: list[tuple[int, int, int, float]], found: Findings) -> None:
-    """One row per item and day: money summed, the largest value."""
+def _merged(
+    one: Compiled, parts: list[tuple[int, int, int, float]], found: Findings, least: int | None = None
+) -> None:
+    """One row per item and day: money summed, the largest value; of at least so many cents, if asked."""
     merged: dict[tuple[int, int], tuple[int, float]] = {}
     for item, day, cents, value in parts:
         had = merged.get((item, day), (0, value))
         merged[item, day] = (had[0] + cents, max(had[1], value))
     for (item, day), (cents, value) in merged.items():
-        found.add(one.number, item, day, cents, value)
+        if least is None or cents >= least:
+            found.add(one.number, item, day, cents, value)
 
 
 def _line_amount(rules: CompiledRules, one: Compiled, e: Encounter, _: int, found: Findings) -> None:
@@ -197,15 +200,25 @@ def _price_limit(rules: CompiledRules, one: Compiled, e: Encounter, _: int, foun
         entry = rules.entry(o.item_code, o.item_name, o.category)
         if most is None or o.unit_price is None or not (one.item_set < 0 or one.item_set in entry.sets):
             continue
-        above = float(math.floor(o.unit_price * 100.0 + 0.5)) - most
-        if above >= 1.0 and o.quantity > 0:
+        price = abs(o.unit_price)
+        above = float(math.floor(price * 100.0 + 0.5)) - most
+        if above >= 1.0 and o.quantity != 0:
             day = e.day_in if o.day is None else o.day
-            parts.append((entry.number, day, math.floor(above * o.quantity + 0.5), o.unit_price))
-    _merged(one, parts, found)
+            cents = math.floor(above * abs(o.quantity) + 0.5) * _sign(o.amount, o.quantity)
+            parts.append((entry.number, day, cents, price))
+    _merged(one, parts, found, least=1)
+
+
+def _sign(amount: int, quantity: float) -> int:
+    """−1 for a line that takes another back, else 1."""
+    return -1 if amount < 0 or quantity < 0 else 1
 
 
 def _repeated_line(rules: CompiledRules, one: Compiled, e: Encounter, _: int, found: Findings) -> None:
-    same = Counter((i, d, a, q) for i, d, a, q, _ in _lines(rules, one, e) if a > 0)
+    same: Counter[tuple[int, int, int, float]] = Counter()
+    for i, d, a, q, _ in _lines(rules, one, e):
+        if a:
+            same[i, d, abs(a), abs(q)] += _sign(a, q)
     parts = [(i, d, (n - 1) * a, float(n)) for (i, d, a, _), n in same.items() if n > 1]
     _merged(one, parts, found)
 

@@ -89,8 +89,7 @@ def exemptions(check: Check) -> tuple[Sentence, ...]:
 
 def _details(check: Check, value: float | None) -> Sentence:
     # By kind first: an anomaly may be named as a kind is (quantity).
-    kind = check.rule.kind
-    write = _OF_KIND.get(kind) or _OF_WHAT.get(check.parameters.what)
+    write = _OF_KIND.get(check.rule.kind) or _OF_WHAT.get(check.parameters.what)
     return write(check, value) if write is not None and value is not None else ("", "")
 
 
