@@ -7,7 +7,7 @@ name) and ``category:``. Diagnoses: ICD-10 prefixes and ranges of three-characte
 """
 
 import unicodedata
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TypeVar
 
