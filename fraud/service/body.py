@@ -36,7 +36,7 @@ async def read_json(request: Request) -> Any:
     if request.headers.get("content-encoding", "identity").lower() not in ("", "identity"):
         raise Refused(415, "body: must not be compressed.")
     told = request.headers.get("content-length", "")
-    if told.isdigit() and (len(told) > 12 or int(told) > LARGEST):
+    if told.isascii() and told.isdigit() and (len(told) > 12 or int(told) > LARGEST):
         raise Refused(413, f"body: has more than {LARGEST} bytes.")
     body = bytearray()
     try:
