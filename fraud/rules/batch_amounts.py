@@ -83,6 +83,7 @@ def _units(facts: Facts, kind: str) -> tuple[ir.Table, ir.Table]:
     rows = charged(facts, kind, only_now=False)
     if kind == "overlap":
         rows = rows.filter(rows.what == "supply")
+    rows = rows.filter((rows.now == 1) | _needed(facts, rows, kind))
     classes = facts.scope["rule_item_classes"]
     rows = rows.inner_join(classes, "item")
     part = ibis.cases(
@@ -137,6 +138,22 @@ _FACTS = (
     "diagnosed",
     "now",
 )
+
+
+def _needed(facts: Facts, rows: ir.Table, kind: str) -> ir.BooleanValue:
+    """Whether an earlier charge can matter to any claim looked at; the others need not be summed."""
+    first_month = min(facts.scope.months)
+    if kind == "overlap":
+        return rows.day_in > facts.first_day - SUPPLY_DAYS
+    if kind == "quantity":
+        return (rows.carry == 1) & (rows.day_in > facts.first_day - CARRIED_DAYS)
+    calendar = ibis.cases((rows.window == "quarter", 2), (rows.window == "year", 11), else_=0)
+    return ibis.cases(
+        (rows.window == "visit", False),
+        (rows.window == "day", True),
+        (rows.window_days > 0, rows.day_in > facts.first_day - rows.window_days),
+        else_=rows.month >= first_month - calendar,
+    )
 
 
 def _earlier_units(units: ir.Table, own: ir.Table, same: list[str]) -> ir.Table:

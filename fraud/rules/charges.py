@@ -110,8 +110,9 @@ class Facts:
         being the fewest days since such a diagnosis of the patient, 0 for the claim's own.
     items : tuple of Item
         By number.
-    known : frozenset of str
-        ``table.column`` names the dataset has.
+    master : Master
+    first_day : int
+        Earliest first day of the claims looked at.
     """
 
     scope: Scope
@@ -122,6 +123,7 @@ class Facts:
     diagnoses: ir.Table
     items: tuple[Item, ...]
     master: Master
+    first_day: int
 
 
 def build(scope: Scope, table: CheckTable, classes: DrugClasses, master: Master) -> Facts:
@@ -133,9 +135,11 @@ def build(scope: Scope, table: CheckTable, classes: DrugClasses, master: Master)
     places, sets = item_sets(table.selectors, items)
     item_table = scope.small_table("rule_item_sets", {"item": places or [-1], "set": sets or [-1]})
     diagnoses = scope.keep("rule_diagnoses", _diagnoses(scope, claims, table))
+    begin = claims.filter(claims.now == 1).agg(day=claims.day_in.min())
+    first_day = scope.engine.to_arrow(begin, "rules_first_day").column("day")[0].as_py() or 0
     diagnosed = scope["rule_codes"].select("claim_id", diagnosed=ibis.literal(1, "int64")).distinct()
     claims = scope.keep("rule_claims", left(claims, diagnosed, "claim_id"))
-    return Facts(scope, table, claims, charges, item_table, diagnoses, items, master)
+    return Facts(scope, table, claims, charges, item_table, diagnoses, items, master, first_day)
 
 
 def _claims(scope: Scope) -> ir.Table:
