@@ -128,7 +128,7 @@ def audited_hits(out: Path, month: str, audits: pd.DataFrame) -> pd.DataFrame:
     """
     columns = ["rule", "claim_id", "month", "amount_at_issue", "snoozed"]
     tables = [pd.read_parquet(path, columns=columns) for path in _earlier_runs(out, month)]
-    hits = pd.concat(tables) if tables else pd.DataFrame({c: [] for c in columns})
+    hits = pd.concat(tables) if tables else pd.DataFrame(columns=columns, dtype=str)
     hits = hits.assign(
         snoozed=hits["snoozed"].astype(bool), amount_at_issue=hits["amount_at_issue"].astype(float)
     )

@@ -93,26 +93,33 @@ def _details(check: Check, value: float | None) -> Sentence:
     return write(check, value) if write is not None and value is not None else ("", "")
 
 
+def number(value: float) -> str:
+    """A number as people write it: at most two decimals, never an exponent."""
+    return f"{value:.2f}".rstrip("0").rstrip(".")
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f}".removesuffix(".0") + "%"
+
+
 def _counted(check: Check, value: float) -> Sentence:
     p = check.parameters
     zh, en = window_words(p.window) if check.rule.kind == "frequency" else ("", "")
     if check.rule.kind == "quantity" and p.carry:
         zh, en = "连同尚未用完的", "with what is still in hand"
     unit_zh, unit_en = UNITS[p.unit]
-    value = round(value) if value >= 10 else round(value, 1)
-    return (
-        f"{zh}{value:g}{unit_zh}，限{p.limit:g}{unit_zh}",
-        f"{value:g} {unit_en} {en}".strip() + f", at most {p.limit:g}",
-    )
+    told = number(round(value) if value >= 10 else round(value, 1))
+    most = number(p.limit or 0.0)
+    return f"{zh}{told}{unit_zh}，限{most}{unit_zh}", f"{told} {unit_en} {en}".strip() + f", at most {most}"
 
 
 def _days(zh: str, en: str) -> Callable[[Check, float], Sentence]:
-    return lambda check, value: (f"{zh}{value:g}天", f"{en} {value:g} days")
+    return lambda check, value: (f"{zh}{number(value)}天", f"{en} {number(value)} days")
 
 
 def _share(check: Check, value: float) -> Sentence:
-    limit = check.parameters.limit or 0.0
-    return f"占{value:.0%}，上限{limit:.0%}", f"{value:.0%} of the claim, at most {limit:.0%}"
+    part, most = _percent(value), _percent(check.parameters.limit or 0.0)
+    return f"占{part}，上限{most}", f"{part} of the claim, at most {most}"
 
 
 _OF_KIND: dict[str, Callable[[Check, float], Sentence]] = {
@@ -124,11 +131,11 @@ _OF_KIND: dict[str, Callable[[Check, float], Sentence]] = {
 _OF_WHAT: dict[str, Callable[[Check, float], Sentence]] = {
     "supply": _days("重叠", "overlap of"),
     "stay": _days("重叠", "overlap of"),
-    "inside_stay": lambda c, v: (f"{v:g}次", f"{v:g} visits"),
+    "inside_stay": lambda c, v: (f"{number(v)}次", f"{number(v)} visits"),
     "readmission": _days("距上次出院", "after the last discharge:"),
     "after_death": _days("死亡后第", "after death:"),
     "before_birth": _days("出生前", "before birth:"),
     "outside_stay": _days("超出住院期间", "outside the stay by"),
-    "repeated_line": lambda c, v: (f"{v:g}次", f"{v:g} times"),
-    "price_limit": lambda c, v: (f"单价{v:g}元", f"unit price {v:g}"),
+    "repeated_line": lambda c, v: (f"{number(v)}次", f"{number(v)} times"),
+    "price_limit": lambda c, v: (f"单价{number(v)}元", f"unit price {number(v)}"),
 }
