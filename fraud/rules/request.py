@@ -23,6 +23,7 @@ from fraud.errors import UsageError
 from fraud.rules import national
 from fraud.rules.moments import When
 from fraud.rules.parameters import INSTITUTION_KINDS, INSURANCE_TYPES
+from fraud.rules.single import half_up
 from fraud.schema import CATEGORIES, VISIT_TYPES
 
 ORDERS, DIAGNOSES = 500, 100
@@ -256,7 +257,7 @@ class OrderIn(_Given):
         amount = self.amount
         if amount is None:
             amount = 0.0 if self.unit_price is None else self.quantity * self.unit_price
-        return round(amount * 100)
+        return half_up(amount * 100)
 
 
 class Prescription(_Given):

@@ -7,6 +7,8 @@ from starlette.requests import ClientDisconnect, Request
 
 LARGEST = 1_000_000
 """Most bytes of a body."""
+READ_AWAY = 8 * LARGEST
+"""Bytes of a body that is too large which are read and thrown away, so that its sender sees the answer."""
 
 
 class Refused(Exception):
@@ -36,16 +38,20 @@ async def read_json(request: Request) -> Any:
     if request.headers.get("content-encoding", "identity").lower() not in ("", "identity"):
         raise Refused(415, "body: must not be compressed.")
     told = request.headers.get("content-length", "")
-    if told.isascii() and told.isdigit() and (len(told) > 12 or int(told) > LARGEST):
+    if told.isascii() and told.isdigit() and (len(told) > 12 or int(told) > READ_AWAY):
         raise Refused(413, f"body: has more than {LARGEST} bytes.")
-    body = bytearray()
+    body, size = bytearray(), 0
     try:
         async for part in request.stream():
-            body += part
-            if len(body) > LARGEST:
-                raise Refused(413, f"body: has more than {LARGEST} bytes.")
+            size += len(part)
+            if size > READ_AWAY:
+                break
+            if size <= LARGEST:
+                body += part
     except ClientDisconnect:
         raise Refused(400, "body: ended early.") from None
+    if size > LARGEST:
+        raise Refused(413, f"body: has more than {LARGEST} bytes.")
     return parse_json(bytes(body))
 
 
