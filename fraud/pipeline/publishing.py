@@ -34,6 +34,8 @@ class Results:
         Rings of the months up to this one.
     hits : Hits
         Rule hits of the month.
+    rule_names : mapping
+        Names of the rules in Chinese and English, by code.
     """
 
     month: str
@@ -44,6 +46,7 @@ class Results:
     skipped: Mapping[str, str]
     rings: Rings
     hits: Hits
+    rule_names: Mapping[str, tuple[str, str]]
 
 
 def publish(
@@ -112,6 +115,8 @@ def _content(
         findings=quality.findings,
         skipped={**skipped_views(results.rings), **results.skipped},
         rings=list(results.rings.rings["ring_id"]),
+        hits=results.hits.table,
+        rules=results.rule_names,
         facts={
             "模型 model": f"{model['name']} {('v' + model['version']) if model['version'] else '—'}",
             "训练截至 trained until": model["until"],

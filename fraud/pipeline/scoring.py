@@ -292,7 +292,10 @@ def _results(
     )
     listed = attach_reasons(listed, reasons, settings.list.reasons)
     skipped = tables.skipped | ruling.hits.skipped
-    return Results(month_text(month), claims, subjects, listed, context[now], skipped, rings, ruling.hits)
+    names = {c: (r.name_zh, r.name_en) for c, r in ruling.rules.rules.items()}
+    return Results(
+        month_text(month), claims, subjects, listed, context[now], skipped, rings, ruling.hits, names
+    )
 
 
 def _ring_reasons(rings: Rings, listed: pd.DataFrame, most: int) -> dict[str, list[dict[str, Any]]]:

@@ -73,6 +73,7 @@ ROLE_WORDS: Words = {  # the organiser's side first
     "place": ("地点", "place"),
     "member": ("成员", "member"),
 }
+RESULT_WORDS: Words = {"violation": ("明确违规", "violation"), "suspicious": ("可疑", "suspicious")}
 FINDING_WORDS = {
     "table": "表 table",
     "column": "列 column",
@@ -127,6 +128,10 @@ class ReportContent:
         Remarks shown on top, such as that no labels exist yet.
     rings : sequence of str, optional
         Ids of the rings on the page of rings beside the report; None where there is no such page.
+    hits : DataFrame, optional
+        Rule hits of the month (run table ``rule_hits``); None where no rules were applied.
+    rules : mapping
+        Names of the rules in Chinese and English by code.
     """
 
     month: str
@@ -141,6 +146,8 @@ class ReportContent:
     facts: Mapping[str, str] = field(default_factory=dict)
     notes: Sequence[str] = ()
     rings: Sequence[str] | None = None
+    hits: pd.DataFrame | None = None
+    rules: Words = field(default_factory=dict)
 
     @property
     def totals(self) -> dict[str, float]:
@@ -152,6 +159,22 @@ class ReportContent:
             "amount_at_risk": cents_sum(self.suspicions["amount_at_risk"]),
             "expected_recovery": cents_sum(self.suspicions["expected_recovery"]),
         }
+
+    def rule_totals(self) -> list[dict[str, Any]]:
+        """Hits by rule that no snooze covers, the dearest first: rule, names, result, claims and amount."""
+        if self.hits is None or self.hits.empty:
+            return []
+        live = self.hits[~self.hits["snoozed"].astype(bool)]
+        live = live.assign(cents=(live["amount_at_issue"].astype(float) * 100).round().astype("int64"))
+        by_rule = live.groupby("rule").agg(
+            claims=("claim_id", "nunique"), cents=("cents", "sum"), result=("result", "first")
+        )
+        order = ["cents", "claims", "rule"]
+        by_rule = by_rule.reset_index().sort_values(order, ascending=[False, False, True])
+        return [
+            {**row, "amount": row["cents"] / 100, "names": self.rules.get(row["rule"], (row["rule"], ""))}
+            for row in by_rule.to_dict("records")
+        ]
 
     def evidence(self) -> pd.DataFrame:
         """Evidence claims of every suspicion, in the list's order, with what is known of them.

@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from fraud.report.content import EVIDENCE_COLUMNS, KIND_WORDS, STATUS_WORDS, VISIT_WORDS, ReportContent
+from fraud.report.content import (
+    EVIDENCE_COLUMNS,
+    KIND_WORDS,
+    RESULT_WORDS,
+    STATUS_WORDS,
+    VISIT_WORDS,
+    ReportContent,
+)
 from fraud.runs import neutral, reasons_text
 
 if TYPE_CHECKING:
@@ -14,7 +21,9 @@ if TYPE_CHECKING:
     from xlsxwriter.worksheet import Worksheet
 
 OUTCOMES = ("confirmed", "cleared")
-SHEETS = ("汇总 Summary", "疑点清单 List", "证据 Evidence")
+SHEETS = ("汇总 Summary", "疑点清单 List", "证据 Evidence", "规则命中 Rule hits")
+MOST_HITS = 100_000
+"""Hits written, the dearest first; the rest is in ``rule_hits.parquet``."""
 
 # column, heading, width, format
 _LIST = (
@@ -59,6 +68,8 @@ def write_xlsx(content: ReportContent, path: Path) -> Path:
         _summary(book.add_worksheet(SHEETS[0]), content, styles)
         _list(book.add_worksheet(SHEETS[1]), content, styles)
         _evidence(book.add_worksheet(SHEETS[2]), content, styles)
+        if content.hits is not None:
+            _hits(book.add_worksheet(SHEETS[3]), content, styles)
     beside.replace(path)
     return path
 
@@ -168,6 +179,43 @@ def _validate(sheet: "Worksheet", first: int, last_row: int) -> None:
     date = {"validate": "date", "criteria": ">=", "value": datetime(2000, 1, 1), "ignore_blank": True}
     for column, allowed in ((first, outcome), (first + 2, amount), (first + 5, date)):
         sheet.data_validation(1, column, last_row, column, allowed)
+
+
+_HITS = (
+    ("rule", "规则 rule", 18, "text"),
+    ("name", "名称", 22, "text"),
+    ("result", "结果 result", 12, "text"),
+    ("claim_id", "结算编号 claim_id", 20, "text"),
+    ("amount_at_issue", "争议金额（元）amount_at_issue", 16, "money"),
+    ("sentence_zh", "说明", 62, "wrap"),
+    ("exemptions_zh", "已核豁免", 24, "wrap"),
+    ("line_ids", "涉及明细 line_ids", 30, "text"),
+    ("earlier_claims", "既往结算 earlier_claims", 30, "text"),
+    ("sentence_en", "in English", 52, "wrap"),
+)
+_CELL = 2_000
+"""Most characters of a list in a cell."""
+
+
+def _hits(sheet: "Worksheet", content: ReportContent, styles: dict[str, Any]) -> None:
+    assert content.hits is not None
+    for column, (_, heading, width, _) in enumerate(_HITS):
+        sheet.write_string(0, column, heading, styles["header"])
+        sheet.set_column(column, column, width)
+    live = content.hits[~content.hits["snoozed"].astype(bool)]
+    order = ["amount_at_issue", "rule", "claim_id", "knowledge"]
+    live = live.sort_values(order, ascending=[False, True, True, True]).head(MOST_HITS)
+    for row, record in enumerate(live.to_dict("records"), 1):
+        record["name"] = content.rules.get(record["rule"], ("", ""))[0]
+        record["result"] = RESULT_WORDS[record["result"]][0]
+        for column, (name, _, _, kind) in enumerate(_HITS):
+            value = record[name]
+            if isinstance(value, (list, tuple)):
+                value = ("；" if name == "exemptions_zh" else " ").join(value)[:_CELL]
+            _put(sheet, row, column, value, kind, styles)
+    sheet.set_row(0, 32)
+    sheet.freeze_panes(1, 1)
+    sheet.autofilter(0, 0, max(len(live), 1), len(_HITS) - 1)
 
 
 def _evidence(sheet: "Worksheet", content: ReportContent, styles: dict[str, Any]) -> None:

@@ -1,5 +1,6 @@
 """report.html and suspicions.xlsx: self-contained, safe, complete, the same bytes."""
 
+import dataclasses
 import re
 
 import numpy as np
@@ -236,3 +237,42 @@ def test_workbook_neutralises_formulas(tmp_path, full, start):
 def test_workbook_is_the_same_bytes(tmp_path, full):
     one, two = (write_xlsx(full, tmp_path / name).read_bytes() for name in ("a.xlsx", "b.xlsx"))
     assert one == two
+
+
+def hit(**more) -> dict:
+    told = {
+        "rule": "P-X",
+        "knowledge": "",
+        "claim_id": "000001",
+        "month": "2026-07",
+        "result": "violation",
+        "severity": "stop",
+        "amount_at_issue": 12.5,
+        "value": 1.0,
+        "bound": None,
+        "items": ["a"],
+        "partners": [],
+        "line_ids": ["L1", "L2"],
+        "earlier_claims": [],
+        "exemptions_zh": ["近365天的诊断"],
+        "exemptions_en": [],
+        "sentence_zh": "=不是公式",
+        "sentence_en": "no formula",
+        "snoozed": False,
+    }
+    return told | more
+
+
+def test_rule_hits_have_a_section_and_a_sheet(full, tmp_path):
+    hits = [hit(), hit(claim_id="000002", amount_at_issue=100.0), hit(rule="P-Y", snoozed=True)]
+    told = dataclasses.replace(full, hits=pd.DataFrame(hits), rules={"P-X": ("规则甲", "rule x")})
+    assert [(r["rule"], r["claims"], r["amount"]) for r in told.rule_totals()] == [("P-X", 2, 112.5)]
+    page = render(told)
+    assert 'id="rules"' in page
+    assert "规则甲" in page
+    assert "P-Y" not in page
+    sheet = openpyxl.load_workbook(write_xlsx(told, tmp_path / "s.xlsx"))["规则命中 Rule hits"]
+    values = list(sheet.values)
+    assert [v[3] for v in values[1:]] == ["000002", "000001"]
+    assert values[1][5] == "'=不是公式"
+    assert values[1][7] == "L1 L2"
