@@ -52,6 +52,7 @@ class HistoryIndex:
         except sqlite3.DatabaseError:
             facts = {}
         if facts.get("schema") != SCHEMA:
+            self._connection.close()
             raise DataError(f"{self.path.name}: no history index of this version. Run fraud score again.")
         self.version = str(facts["version"])
 
