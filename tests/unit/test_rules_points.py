@@ -6,7 +6,8 @@ import openpyxl
 import pytest
 
 from fraud.errors import DataError, UsageError
-from fraud.rules.points import Point, Untranslated, import_points, translate
+from fraud.rules.points import import_points
+from fraud.rules.points_translation import Point, Untranslated, translate
 from fraud.rules.vocabulary import diagnosis_problems, item_problems
 
 
