@@ -162,12 +162,69 @@ def rules() -> str:
     )
 
 
+def framework_classes() -> list[dict[str, str]]:
+    """Classes of the national rule framework and what these tables can decide of each."""
+    import csv
+    from importlib.resources import files
+
+    text = files("fraud.rules").joinpath("data", "framework.csv").read_text(encoding="utf-8")
+    return list(csv.DictReader(text.splitlines()))
+
+
+_GROUPS = {"policy": "政策类 · Policy", "management": "管理类 · Management", "medical": "医疗类 · Medical"}
+_STATUSES = {
+    "runs": "运行 · runs",
+    "optional": "有列则运行 · runs if the columns are there",
+    "not_decidable": "无法判定 · cannot be decided",
+}
+
+
+def framework() -> str:
+    """The classes of the national framework, what decides each, and the rules beyond it."""
+    from fraud.rules.rule_set import load_rule_set
+
+    classes = framework_classes()
+    count = {s: sum(c["status"] == s for c in classes) for s in _STATUSES}
+    text = [
+        f"# 规则框架 · Framework\n\n{_NOTE}\n"
+        "类别名称取自公开的二手介绍（2023年版与2025年版智能监管规则库、知识库框架），不是官方文本；内置知识均为常识，不是官方知识点。\n\n"
+        "Names of classes come from public secondary descriptions of the 2023 and 2025 editions of the national "
+        "framework of rules and knowledge; this is no official text, and no built-in knowledge is an official point.\n\n"
+        f"共 {len(classes)} 类 · {len(classes)} classes: "
+        + "; ".join(f"{_STATUSES[s]} {n}" for s, n in count.items())
+        + ".\n\n"
+        "“有列则运行”：本类规则要用的非必填列，缺列时运行记录按名称说明跳过了什么；没有 `lines.item_name` 时项目目录的名称代替，"
+        "没有出生日期时出生年份代替（宽限一年），没有 `lines.days_supply` 时目录的每单位可用天数代替。\n\n"
+        "“Runs if the columns are there”: the optional columns that the rules of the class use; without them the run says "
+        "by name what it skipped. The item master's name stands for `lines.item_name`, a year of birth for the date (with a "
+        "year's leeway), the master's days per unit for `lines.days_supply`.\n"
+    ]
+    header = ("类别", "class", "状态 · status", "rules", "needs", "依据或原因", "how, or why not")
+    code = lambda text: " ".join(f"`{t}`" for t in text.split("|") if t)  # noqa: E731
+    for group, title in _GROUPS.items():
+        own = [c for c in classes if c["group"] == group]
+        rows = [
+            (c["class_zh"], c["class_en"], _STATUSES[c["status"]], code(c["rules"]), code(c["needs"]), c["why_zh"], c["why_en"])
+            for c in own
+        ]  # fmt: skip
+        text.append(f"## {title} ({len(own)})\n\n{_rows(header, rows)}")
+    named = {r for c in classes for r in c["rules"].split("|")}
+    beyond = [
+        (f"`{c}`", r.name_zh, r.name_en) for c, r in sorted(load_rule_set().rules.items()) if c not in named
+    ]
+    text.append(
+        f"## 框架之外的规则 · Rules beyond the framework\n\n{_rows(('code', '名称', 'name'), beyond)}"
+    )
+    return "\n".join(text)
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "data-dictionary.md": data_dictionary,
     "features.md": features,
     "settings.md": settings,
     "commands.md": commands,
     "rules.md": rules,
+    "framework.md": framework,
 }
 
 

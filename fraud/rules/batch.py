@@ -13,7 +13,7 @@ from fraud.rules import batch_amounts, batch_claims, batch_items, batch_lines, c
 from fraud.rules.checks_table import CheckTable
 from fraud.rules.operators import OPERATORS
 from fraud.rules.rule_set import Check, RuleSet
-from fraud.rules.vocabulary import Item
+from fraud.rules.vocabulary import Item, alternatives
 
 STAGES = 24
 OTHER = ("check", "claim_id", "other")
@@ -168,6 +168,12 @@ def needs(check: Check) -> tuple[str, ...]:
     for name, columns in _EITHER_NEEDS.items():
         if getattr(p, name) not in (None, ()):
             found.append(" or ".join(columns))
+    if p.unit == "supply_days" or p.what == "supply":
+        found.append("lines.days_supply or items.days_per_unit")
+    # Without names, selectors by name or by a class that the name tells never hit: that must be said.
+    included, _ = alternatives(p.items)
+    if included and all(t.startswith(("name:", "class:")) for t in included):
+        found.append("lines.item_name or items.name")
     return tuple(dict.fromkeys(found))
 
 

@@ -216,9 +216,9 @@ def _sign(amount: int, quantity: float) -> int:
 
 def _repeated_line(rules: CompiledRules, one: Compiled, e: Encounter, _: int, found: Findings) -> None:
     same: Counter[tuple[int, int, int, float]] = Counter()
-    for i, d, a, q, _ in _lines(rules, one, e):
-        if a:
-            same[i, d, abs(a), abs(q)] += _sign(a, q)
+    for item, day, amount, quantity, _price in _lines(rules, one, e):
+        if amount:
+            same[item, day, abs(amount), abs(quantity)] += _sign(amount, quantity)
     parts = [(i, d, (n - 1) * a, float(n)) for (i, d, a, _), n in same.items() if n > 1]
     _merged(one, parts, found)
 

@@ -197,6 +197,8 @@ class Judged:
         Raw findings of both ways, see `tests.rule_tables`.
     skipped : dict
         Rules that were not decided.
+    index : bytes
+        The index of history.
     """
 
     hits: pd.DataFrame
@@ -205,6 +207,7 @@ class Judged:
     findings: set[Finding]
     single_findings: set[Finding]
     skipped: dict[str, str]
+    index: bytes
 
     def told(self) -> dict[str, set[str]]:
         """Claim → ``RULE/ROW:amount`` of the batch."""
@@ -250,4 +253,5 @@ def judge(engine: str, folder: Path, tables: dict[str, Rows], rules_folder: Path
         _finding(found, r.claim_id, (r.check, r.item, None if pd.isna(r.day) else int(r.day), r.cents, r.value, r.partner), found.items)
         for r in found.rows.itertuples(index=False)
     }  # fmt: skip
-    return Judged(hits.table, hits.claims, screen, many, alone, hits.skipped)
+    kept = (folder / "history.sqlite").read_bytes()
+    return Judged(hits.table, hits.claims, screen, many, alone, hits.skipped, kept)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from fraud.rules.rule_set import load_rule_set
@@ -212,6 +213,9 @@ CASES = [
         adult    g       03-20 J06.9 小儿氨酚黄那敏颗粒*10   M-AGE-ITEM/LIM-0049:20          a children's drug to a grown-up
         eighteen g       03-10 J06.9 小儿氨酚黄那敏颗粒*10   -                               a birthday is given the benefit of the doubt
         child    y       03-12 J06.9 小儿氨酚黄那敏颗粒*10   -                               to a child
+        senile   y       03-16 G30.9 维生素C片*10         M-AGE-DIAGNOSIS:10              senile dementia of a boy
+        old      o       03-16 G30.9 维生素C片*10         -                               of an old woman
+        nobody   u       03-16 G30.9 维生素C片*10         -                               age unknown
         minor    y       03-13 Z00.0 目录限成人药          M-AGE-MASTER/MASTER-any-18-:10  the item master says from 18
         grown    g       03-13 Z00.0 目录限成人药          -                               eighteen
         """,
@@ -219,6 +223,7 @@ CASES = [
         patient sex born
         y       F   2010-03-10
         g       F   2008-03-10
+        o       F   1940-03-10
         u       F   -
         """,
     ),
@@ -533,3 +538,12 @@ def test_the_fund_pays_half_of_what_is_at_issue(both):
     assert claims.at["over-supply.much", "fund_at_issue"] == 14
     assert claims.at["sex.both", "rule_hits"] == ("M-SEX-DIAGNOSIS", "M-SEX-MASTER")
     assert claims.at["sex.both", "amount_at_issue"] == 3.5, "two rules on one line do not count it twice"
+
+
+@pytest.mark.spark
+@pytest.mark.xdist_group("spark")
+def test_both_engines_say_the_same_to_the_byte(judged_duckdb, judged_spark):
+    pd.testing.assert_frame_equal(judged_duckdb.hits, judged_spark.hits, check_exact=True)
+    pd.testing.assert_frame_equal(judged_duckdb.claims, judged_spark.claims, check_exact=True)
+    assert judged_duckdb.findings == judged_spark.findings
+    assert judged_duckdb.index == judged_spark.index

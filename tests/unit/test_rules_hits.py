@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import re
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,7 @@ from fraud.rules.snoozes import Snooze
 from fraud.rules.vocabulary import Item
 from fraud.rules.wording import exemptions, sentences
 from fraud.suspicion.promoted import with_rules
+from tests.rule_tables import apply, write
 
 DEFAULT = {
     "name_zh": "规则",
@@ -194,6 +197,31 @@ def test_a_claim_with_snoozed_hits_only_counts_nothing():
     )
     assert len(result.table) == 1
     assert result.claims.empty
+
+
+def test_what_the_data_cannot_decide_is_told_by_name_and_column(tmp_path):
+    at = dt.datetime(2026, 3, 2, 9)
+    claim = {
+        "claim_id": "c", "patient_id": "p", "institution_id": "h", "visit_type": "inpatient", "started_at": at,
+        "total_amount": Decimal("1000.00"), "fund_amount": Decimal("500.00"),
+    }  # fmt: skip
+    line = {
+        "line_id": "l", "claim_id": "c", "item_code": "x", "category": "exam", "quantity": 1.0, "unit_price": 1000.0,
+        "amount": Decimal("1000.00"),
+    }  # fmt: skip
+    data = write(tmp_path / "data", {"claims": [claim], "lines": [line], "patients": [{"patient_id": "p"}]})
+    both = apply(data, tmp_path / "work", ["2026-03"], load_rule_set())
+    assert both.rules_of("c") == {"P-LOW-THRESHOLD", "P-EXAM-SHARE"}
+    assert both.batch == both.single
+    missing = {c: t.removeprefix("this data has no ") for c, t in both.skipped.items()}
+    assert missing["M-INDICATION"] == "claims.diagnosis_code, lines.item_name or items.name"
+    assert missing["M-SEX-ITEM"] == "lines.item_name or items.name, patients.sex"
+    assert missing["P-DUP-DRUG"] == "lines.days_supply or items.days_per_unit"
+    assert missing["P-PRICE-LIMIT"] == "items.price_limit"
+    assert missing["P-DEATH"] == "patients.death_date"
+    assert missing["D-DOCTOR-CODE"] == "claims.doctor_id"
+    assert missing["P-TRACE"] == "feature claim_trace_reused_elsewhere"
+    assert not {"D-TOTAL", "D-QUANTITY", "P-DRUG-SHARE"} & set(missing)
 
 
 VALUES = (None, 0.0, 1.0, 3.25, 12345.67, 1_234_567.0)
