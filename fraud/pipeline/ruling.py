@@ -1,5 +1,6 @@
 """Rules over months of a dataset: hits, what audits say of each rule, and the index of history."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import pandas as pd
 import pyarrow as pa
 
 from fraud.engines import Engine
+from fraud.errors import DataError
 from fraud.features.measures import DAY
 from fraud.rules import batch, history
 from fraud.rules.hits import COLUMNS, Hits, hits_of
@@ -106,6 +108,23 @@ def _no_hits() -> pd.DataFrame:
 def _no_claims() -> pd.DataFrame:
     names = ("rule_hits", "amount_at_issue", "fund_at_issue")
     return pd.DataFrame({n: pd.Series(dtype=object) for n in names})
+
+
+def publish_index(made: Path, place: Path) -> None:
+    """Move an index into place, unless the one there knows a later month."""
+    if not made.exists():
+        return
+    try:
+        known = history.HistoryIndex(place)
+        until = known.until
+        known.close()
+    except DataError:
+        until = ""
+    new = history.HistoryIndex(made)
+    later = new.until >= until
+    new.close()
+    if later:
+        os.replace(made, place)
 
 
 def audited_hits(out: Path, month: str, audits: pd.DataFrame) -> pd.DataFrame:

@@ -1,6 +1,5 @@
 """Score: dataset and registered model → run folder with a ranked list."""
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,7 +31,15 @@ from fraud.pipeline.frames import (
 from fraud.pipeline.publishing import Results, publish
 from fraud.pipeline.rationale import RuleReasons, rationales
 from fraud.pipeline.ring_evidence import with_ring_evidence
-from fraud.pipeline.ruling import INDEX, audited_hits, previous_hits_hash, promoted, rule_hits, rule_set
+from fraud.pipeline.ruling import (
+    INDEX,
+    audited_hits,
+    previous_hits_hash,
+    promoted,
+    publish_index,
+    rule_hits,
+    rule_set,
+)
 from fraud.pipeline.ruling import STAGE as RULES
 from fraud.pipeline.training import build_training, fit_scorers
 from fraud.rings import Rings
@@ -155,8 +162,8 @@ def score(
             )
         clock.progress("评分与报告 score, report", 1, 2)
         publish(folder, results, quality, facts, engine, clock, settings)
-        if index is not None and index.exists():
-            os.replace(index, out / INDEX)
+        if index is not None:
+            publish_index(index, out / INDEX)
         clock.progress("评分与报告 score, report", 2, 2)
     if chosen.version:
         from fraud import tracking

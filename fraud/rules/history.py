@@ -13,18 +13,25 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from pydantic_core import from_json
+
 from fraud.errors import DataError
 from fraud.rules.charges import MASTER_COLUMNS, Facts, Master, limit_rows
 from fraud.rules.encounter import NOTHING, Fill, History, Visit
 from fraud.rules.vocabulary import Item
+from fraud.schema import month_text
 
-SCHEMA = "2"
+SCHEMA = "4"
 _TABLES = """
 CREATE TABLE patient (patient_id TEXT PRIMARY KEY, history TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE item (item_code TEXT PRIMARY KEY, name TEXT, category TEXT, drug_class TEXT, days_per_unit REAL,
                    price_limit INTEGER, sex_limit TEXT, min_age REAL, max_age REAL) WITHOUT ROWID;
 CREATE TABLE fact (name TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
 """
+_VISIT = (
+    "claim_id", "settled_second", "day_in", "day_out", "is_stay", "visit_id", "institution_id", "group",
+    "month", "doctor_id",
+)  # fmt: skip
 KEPT_DAYS = 400
 """Days of history kept, back from the latest settlement; no window of a rule is longer than a year."""
 
@@ -54,7 +61,7 @@ class HistoryIndex:
         if facts.get("schema") != SCHEMA:
             self._connection.close()
             raise DataError(f"{self.path.name}: no history index of this version. Run fraud score again.")
-        self.version = str(facts["version"])
+        self.version, self.until = str(facts["version"]), str(facts["until"])
 
     def of(self, patient_id: str) -> History:
         """History of a patient; empty where none is known."""
@@ -63,11 +70,16 @@ class HistoryIndex:
         ).fetchone()
         if row is None:
             return NOTHING
-        visits, fills = json.loads(row[0])
-        by_claim = {v[0]: v for v in visits}
+        visits, items, fills = from_json(row[0])
+        told = []
+        for number, day, item, milli, supply in fills:
+            v = visits[number]
+            told.append(
+                Fill(v[0], v[1], v[8], v[2], day, *items[item], milli, supply, v[6], v[9], bool(v[4]))
+            )
         return History(
-            tuple(_fill(f, by_claim) for f in fills),
-            tuple(Visit(v[0], v[1], v[2], v[3], bool(v[4]), v[5], v[6], v[7], tuple(v[10])) for v in visits),
+            tuple(told),
+            tuple([Visit(*v[:4], bool(v[4]), v[5], v[6], v[7], tuple(v[10])) for v in visits]),
         )
 
     def master(self) -> Master:
@@ -88,12 +100,6 @@ class HistoryIndex:
     def close(self) -> None:
         """Close the file."""
         self._connection.close()
-
-
-def _fill(row: list[Any], by_claim: dict[str, list[Any]]) -> Fill:
-    claim, day, code, name, category, milli, supply = row
-    v = by_claim[claim]
-    return Fill(claim, v[1], v[8], v[2], day, code, name, category, milli, supply, v[6], v[9], bool(v[4]))
 
 
 def write(facts: Facts, path: Path) -> None:
@@ -118,7 +124,8 @@ def write(facts: Facts, path: Path) -> None:
         for row in _items(facts):
             digest.update(repr(row).encode())
             connection.execute("INSERT INTO item VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
-        told = [("schema", SCHEMA), ("version", digest.hexdigest()[:12])]
+        until = month_text(max(facts.scope.months))
+        told = [("schema", SCHEMA), ("until", until), ("version", digest.hexdigest()[:12])]
         connection.executemany("INSERT INTO fact VALUES (?, ?)", told)
         connection.commit()
     finally:
@@ -135,7 +142,7 @@ def _items(facts: Facts) -> Iterator[tuple[Any, ...]]:
 
 
 def _histories(facts: Facts) -> Iterator[tuple[str, str]]:
-    """Patients in order, each with visits and fills as JSON."""
+    """Patients in order, each with visits, items and fills (by place of visit and item) as JSON."""
     claims, charges, engine = facts.claims, facts.charges, facts.scope.engine
     latest = engine.to_arrow(claims.agg(day=claims.day_in.max()), "history_latest").column("day")[0].as_py()
     recent = claims.filter(claims.day_in >= (latest or 0) - KEPT_DAYS)
@@ -163,31 +170,17 @@ def _histories(facts: Facts) -> Iterator[tuple[str, str]]:
     charged = groupby(_rows(engine.to_arrow(fills, "history_fills")), key=lambda r: r["patient_id"])
     patient, own = next(charged, (None, iter(())))
     for who, seen in groupby(_rows(engine.to_arrow(visits, "history_visits")), key=lambda r: r["patient_id"]):
-        told = [
-            [
-                v["claim_id"],
-                v["settled_second"],
-                v["day_in"],
-                v["day_out"],
-                v["is_stay"],
-                v["visit_id"],
-                v["institution_id"],
-                v["group"],
-                v["month"],
-                v["doctor_id"],
-                of_claim.get(v["claim_id"], []),
-            ]
-            for v in seen
-        ]
-        bought: list[list[Any]] = []
+        told = [[*(v[n] for n in _VISIT), of_claim.get(v["claim_id"], [])] for v in seen]
+        place = {v[0]: n for n, v in enumerate(told)}
+        items: dict[Item, int] = {}
+        bought: list[list[int]] = []
         if patient == who:
             for f in own:
-                item = facts.items[f["item"]]
-                bought.append(
-                    [f["claim_id"], f["day"], item.code, item.name, item.category, f["milli"], f["supply"]]
-                )
+                item = items.setdefault(facts.items[f["item"]], len(items))
+                bought.append([place[f["claim_id"]], f["day"], item, f["milli"], f["supply"]])
             patient, own = next(charged, (None, iter(())))
-        yield who, json.dumps([told, bought], ensure_ascii=False, separators=(",", ":"))
+        names = [(i.code, i.name, i.category) for i in items]
+        yield who, json.dumps([told, names, bought], ensure_ascii=False, separators=(",", ":"))
 
 
 def _rows(table: Any) -> Iterator[dict[str, Any]]:

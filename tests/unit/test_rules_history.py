@@ -16,8 +16,10 @@ import pytest
 
 from fraud.engines import open_engine
 from fraud.errors import DataError
+from fraud.pipeline.ruling import publish_index
 from fraud.rules import batch, history
 from fraud.rules.encounter import NOTHING
+from fraud.rules.history import HistoryIndex
 from fraud.rules.rule_set import load_rule_set
 from fraud.schema import month_number
 from fraud.settings import EngineSettings
@@ -232,3 +234,33 @@ def test_what_is_no_index_of_this_version_is_refused(written, tmp_path, content,
         history.HistoryIndex(path)
     assert f"given.sqlite: {says}" in str(caught.value)
     assert str(tmp_path) not in str(caught.value)
+
+
+def test_an_older_month_scored_again_does_not_replace_a_newer_index(tmp_path):
+    def index(name: str, until: str) -> Path:
+        path = tmp_path / name
+        connection = sqlite3.connect(path)
+        connection.executescript(history._TABLES)
+        told = [("schema", history.SCHEMA), ("until", until), ("version", name)]
+        connection.executemany("INSERT INTO fact VALUES (?, ?)", told)
+        connection.commit()
+        connection.close()
+        return path
+
+    place = tmp_path / "history.sqlite"
+    for name, until, expected in (
+        ("a", "2026-05", "a"),
+        ("b", "2026-04", "a"),
+        ("c", "2026-06", "c"),
+        ("d", "2026-06", "d"),
+    ):
+        publish_index(index(name, until), place)
+        known = HistoryIndex(place)
+        assert known.version == expected
+        known.close()
+    place.write_text("no database", encoding="utf-8")
+    publish_index(index("e", "2026-01"), place)
+    known = HistoryIndex(place)
+    assert known.version == "e"
+    known.close()
+    publish_index(tmp_path / "nothing", place)
