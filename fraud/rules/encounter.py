@@ -1,6 +1,7 @@
 """One claim or prescription as rules see it, and the patient's history."""
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from fraud.features.measures import DAY
 from fraud.rules.charges import LEEWAY, YEAR
@@ -68,8 +69,7 @@ class Encounter:
         return None, None
 
 
-@dataclass(frozen=True, slots=True)
-class Fill:
+class Fill(NamedTuple):
     """An item charged in an earlier claim, netted by claim, item and day."""
 
     claim_id: str
@@ -87,8 +87,7 @@ class Fill:
     is_stay: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Visit:
+class Visit(NamedTuple):
     """An earlier claim of the patient; ``group`` is its diagnosis's three-character category."""
 
     claim_id: str

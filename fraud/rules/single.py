@@ -3,6 +3,7 @@
 import math
 
 from fraud.rules import single_amounts, single_claims
+from fraud.rules.checks_table import NEVER
 from fraud.rules.compiled import CompiledRules, Facts, ItemEntry
 from fraud.rules.encounter import NOTHING, Charge, Encounter, Findings, History
 
@@ -71,13 +72,17 @@ def half_up(value: float) -> int:
 
 def _diagnoses(rules: CompiledRules, encounter: Encounter, history: History) -> dict[int, int]:
     """Days since the patient last had a diagnosis of each selector."""
-    ago: dict[int, int] = {}
+    latest: dict[str, int] = {}  # a patient is seen for the same again and again
     for visit in history.visits:
-        days = max(encounter.day_in - visit.day_in, 0)
         for code in visit.diagnoses:
-            for number in rules.remembered(code):
-                if days < ago.get(number, days + 1):
-                    ago[number] = days
+            if visit.day_in > latest.get(code, -NEVER):
+                latest[code] = visit.day_in
+    ago: dict[int, int] = {}
+    for code, day in latest.items():
+        days = max(encounter.day_in - day, 0)
+        for number in rules.remembered(code):
+            if days < ago.get(number, days + 1):
+                ago[number] = days
     of_diagnosis = rules.table.selectors.of_diagnosis
     for code in encounter.diagnoses:
         if code:

@@ -1,10 +1,11 @@
 """Frequency, quantity and supply of one encounter; see `fraud.rules.batch_amounts`."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from fraud.features.measures import DAY
 from fraud.rules.batch_amounts import CARRIED_DAYS, MILLI, SUPPLY_DAYS
+from fraud.rules.checks_table import NEVER
 from fraud.rules.compiled import Compiled, CompiledRules, Facts, ItemEntry
 from fraud.rules.encounter import Charge, Encounter, Fill, Findings, History
 
@@ -54,7 +55,7 @@ def find(
                 units.rows.append(charge)
     if not own:
         return
-    past = _past(rules, history.fills, {k[:2] for k in own}) if history.fills else {}
+    past = _past(rules, encounter, history.fills, own) if history.fills else {}
     for (number, part, bucket), units in own.items():
         one = rules.compiled[number]
         earlier = past.get((number, part), ())
@@ -90,21 +91,46 @@ def _add(units: _Units, one: Compiled, day: int, milli: int, supply: int) -> Non
         units.each += supply
 
 
+def _reach(one: Compiled) -> int:
+    """Days before the encounter from which earlier claims are too far to matter; 0 where none matters."""
+    if one.check.rule.kind == "overlap":
+        return SUPPLY_DAYS
+    if one.check.rule.kind == "quantity":
+        return CARRIED_DAYS if one.check.parameters.carry else 0
+    return 0 if one.window == "visit" else one.window_days or NEVER
+
+
+def _asking(entry: ItemEntry, wanted: set[tuple[int, str]]) -> list[tuple[Compiled, str, int]]:
+    """Checks that count an item, as what part, and how far back."""
+    parts = [(one, _part(one, entry)) for one in entry.amounts]
+    return [(one, p, _reach(one)) for one, p in parts if p is not None and (one.number, p) in wanted]
+
+
 def _past(
-    rules: CompiledRules, fills: Sequence[Fill], wanted: set[tuple[int, str]]
+    rules: CompiledRules, encounter: Encounter, fills: Sequence[Fill], own: Mapping[Key, _Units]
 ) -> dict[tuple[int, str], list[tuple[int, _Units]]]:
     """Units of earlier claims by check and part, each with its bucket."""
+    wanted = {(number, part) for number, part, _ in own if _reach(rules.compiled[number])}
+    if not wanted:
+        return {}
     found: dict[tuple[int, str, int, str], _Units] = {}
+    asked: dict[tuple[str, str, str], list[tuple[Compiled, str, int]]] = {}
     for fill in fills:
-        entry = rules.entry(fill.item_code, fill.item_name, fill.category)
-        for one in entry.amounts:
-            part = _part(one, entry)
-            if part is not None and (one.number, part) in wanted:
-                key = (one.number, part, _bucket(one, fill.day, fill.month), fill.claim_id)
-                units = found.get(key)
-                if units is None:
-                    units = found[key] = _Units(fill)
-                _add(units, one, fill.day, fill.milli, fill.supply)
+        item = (fill.item_code, fill.item_name, fill.category)
+        asking = asked.get(item)
+        if asking is None:
+            asking = asked[item] = _asking(rules.entry(*item), wanted)
+        for one, part, reach in asking:
+            if encounter.day_in - fill.day_in >= reach:
+                continue
+            bucket = _bucket(one, fill.day, fill.month)
+            if one.check.rule.kind == "frequency" and (one.number, part, bucket) not in own:
+                continue
+            key = (one.number, part, bucket, fill.claim_id)
+            units = found.get(key)
+            if units is None:
+                units = found[key] = _Units(fill)
+            _add(units, one, fill.day, fill.milli, fill.supply)
     past: dict[tuple[int, str], list[tuple[int, _Units]]] = {}
     for (number, part, bucket, _), units in found.items():
         past.setdefault((number, part), []).append((bucket, units))

@@ -5,6 +5,7 @@ import logging
 import socket
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 
 import uvicorn
 
@@ -53,7 +54,8 @@ def serve(settings: Settings, ready: Callable[[str], None] | None = None) -> Non
     if ready is not None:
         host, port = bound.getsockname()[:2]
         ready(f"http://{host}:{port}")
-    uvicorn.Server(config).run(sockets=[bound])
+    with suppress(KeyboardInterrupt):  # raised again after everything is closed
+        uvicorn.Server(config).run(sockets=[bound])
 
 
 def _bind(host: str, port: int) -> socket.socket:
@@ -62,6 +64,7 @@ def _bind(host: str, port: int) -> socket.socket:
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         bound.bind((host, port))
+        bound.listen(CONNECTIONS)  # whoever connects from now on waits for the first answer
     except OSError as error:
         bound.close()
         raise UsageError(f"[service] host, port: cannot listen there: {error.strerror}.") from None
