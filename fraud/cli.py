@@ -11,6 +11,7 @@ import typer
 
 from fraud import __version__
 from fraud.cli_rules import rules_app
+from fraud.cli_workbench import add_to as add_workbench_to
 from fraud.errors import FraudError
 from fraud.terminal import ConfigOption, OutOption, bars, month_of, settings_of, table
 
@@ -23,6 +24,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.add_typer(rules_app, name="rules")
+add_workbench_to(app)
 _FULL = {getattr(errno, name) for name in ("ENOSPC", "EFBIG", "EDQUOT") if hasattr(errno, name)}
 
 

@@ -127,6 +127,8 @@ def _commands(group: Any, before: str = "") -> Iterator[tuple[str, Any]]:
     """Commands with their full names, those of a group after it."""
     for name, command in group.commands.items():
         if hasattr(command, "commands"):
+            if command.invoke_without_command:
+                yield f"{before}{name}", command
             yield from _commands(command, f"{before}{name} ")
         else:
             yield f"{before}{name}", command

@@ -146,6 +146,31 @@ class ServiceSettings(_Section):
     )
 
 
+class WorkbenchSettings(_Section):
+    """``[workbench]``: the auditors' web pages."""
+
+    database: str = Field(
+        "runs/workbench.sqlite",
+        description="SQLite file, or postgresql://user@host:port/name (password from PGPASSWORD).",
+    )
+    host: str = Field(
+        "127.0.0.1",
+        description="Address to listen on; by default only this machine. Put a gateway with TLS before any other.",
+    )
+    port: int = Field(8732, ge=0, le=65535, description="Port; 0 for any free one.")
+    https: bool = Field(
+        False, description="Whether browsers reach it by HTTPS; cookies are then sent over HTTPS only."
+    )
+    allowed_hosts: tuple[str, ...] = Field(
+        ("127.0.0.1", "localhost", "[::1]"), description="Host names browsers may reach it by."
+    )
+    session_minutes: int = Field(30, ge=1, description="Idle minutes after which a session ends.")
+    lock_after: int = Field(5, ge=1, description="Failed sign-ins after which a name is locked.")
+    lock_minutes: int = Field(15, ge=1, description="Minutes a name stays locked.")
+    page_rows: int = Field(50, ge=10, le=200, description="Cases on a page of the list.")
+    time_zone: str = Field("Asia/Shanghai", description="Time zone of what is shown and exported.")
+
+
 class Settings(_Section):
     """All of ``fraud.toml``; every section and field has a default."""
 
@@ -156,6 +181,7 @@ class Settings(_Section):
     rings: RingSettings = Field(default_factory=RingSettings)
     service: ServiceSettings = Field(default_factory=ServiceSettings)
     tracking: TrackingSettings = Field(default_factory=TrackingSettings)
+    workbench: WorkbenchSettings = Field(default_factory=WorkbenchSettings)
 
 
 class ForestSettings(_Section):

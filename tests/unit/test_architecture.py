@@ -28,9 +28,11 @@ ROOMS = {
     "report": {"errors", "schema", "settings", "features", "runs"},
     "tracking": {"errors", "settings", "features", "detectors", "evaluate"},
     "synthetic": {"errors", "schema"},
+    "workbench": {"errors", "schema", "settings", "runs", "report"},
     "pipeline": None,
     "cli": None,
     "cli_rules": None,
+    "cli_workbench": None,
     "terminal": {"errors", "settings"},
     "reference": None,
 }
@@ -50,7 +52,7 @@ HEAVY = {
     "django": {"workbench"},
     "fastapi": {"service"},
     "starlette": {"service"},
-    "uvicorn": {"service"},
+    "uvicorn": {"service", "workbench"},
 }
 
 

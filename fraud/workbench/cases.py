@@ -1,0 +1,223 @@
+"""What people do to cases: one legal step at a time, each written down, none lost or done twice."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import transaction
+from django.db.models import F
+from django.utils import timezone
+
+from fraud.errors import FraudError
+from fraud.workbench import trail
+from fraud.workbench.models import Account, Case, Step
+from fraud.workbench.roles import ANY_CASE
+from fraud.workbench.workflow import REASONS, TRANSITIONS, Transition, from_state
+
+LONGEST_TEXT = 4000
+MOST_CENTS = 10**15
+_CHANGED = "案件已被他人更新，请刷新后再试 (the case was changed meanwhile; reload the page)."
+
+
+class Refused(FraudError):
+    """A step that may not be taken: not legal, not permitted, or not complete."""
+
+
+class Conflict(Refused):
+    """Somebody else changed the case meanwhile."""
+
+
+@dataclass(frozen=True)
+class Given:
+    """What a person enters with a step.
+
+    Attributes
+    ----------
+    reason : str
+        Code of the step's list of reasons.
+    text, clause : str
+        Words; the clause a conclusion rests on.
+    amount_cents : int or None
+        Established or recovered amount.
+    assignee : str
+        Account that the case is given to.
+    """
+
+    reason: str = ""
+    text: str = ""
+    clause: str = ""
+    amount_cents: int | None = None
+    assignee: str = ""
+
+
+def allowed(case: Case, account: Account) -> tuple[Transition, ...]:
+    """Steps that this account may take now."""
+    return tuple(t for t in from_state(case.state) if not _why_not(case, account, t))
+
+
+def _why_not(case: Case, account: Account, step: Transition) -> str:
+    """Why a legal step is not for this account; empty where it is."""
+    if not account.may(step.permission):
+        return f"没有“{step.zh}”的权限 (no permission to {step.en})"
+    if step.permission == "case.review" and not _holds(case, account):
+        return "案件由他人承办 (somebody else holds the case)"
+    if step.other_person and case.steps.filter(action="confirm", actor=account.get_username()).exists():
+        return "复审须由他人进行 (second review takes somebody else than who confirmed)"
+    return ""
+
+
+def _holds(case: Case, account: Account) -> bool:
+    return case.assignee_id == account.pk or any(account.may(p) for p in ANY_CASE)
+
+
+def act(case_id: int, action: str, account: Account, version: int, given: Given | None = None) -> Case:
+    """Take one step.
+
+    Parameters
+    ----------
+    case_id : int
+    action : str
+        A code of `TRANSITIONS`.
+    account : Account
+        Who takes it.
+    version : int
+        Version of the case that the person saw.
+    given : Given, optional
+
+    Returns
+    -------
+    Case
+        As it is after the step.
+
+    Raises
+    ------
+    Conflict
+        The case is no longer what the person saw.
+    Refused
+        The step is not legal here, not permitted, or something is missing; all of it is named.
+    """
+    given = given or Given()
+    with transaction.atomic():
+        case = Case.objects.select_related("assignee").get(pk=case_id)
+        step = TRANSITIONS.get(action)
+        if case.version != version:
+            raise Conflict(_CHANGED)
+        if step is None or case.state not in step.sources:
+            raise Refused(f"“{case.state_words[0]}”状态不能执行此操作 (not a legal step here).")
+        if why := _why_not(case, account, step):
+            raise Refused(why)
+        holder = _assignee(step, given, account)
+        problems = _missing(case, step, given, holder)
+        if problems:
+            raise Refused(problems)
+        changes = _changes(case, step, given, holder)
+        _write(case, changes, step, given, account.get_username())
+    return case
+
+
+def _assignee(step: Transition, given: Given, account: Account) -> Account | None:
+    if step.code == "take":
+        return account
+    return Account.objects.filter(username=given.assignee, is_active=True).first() if step.names else None
+
+
+def _missing(case: Case, step: Transition, given: Given, holder: Account | None) -> list[str]:
+    """Everything that is wrong with what was entered."""
+    problems = []
+    if step.reasons and given.reason not in REASONS[step.reasons]:
+        problems.append("请选择原因 (choose a reason).")
+    if (step.text or given.reason == "other") and not given.text.strip():
+        problems.append("请填写说明 (say why).")
+    if len(given.text) > LONGEST_TEXT or len(given.clause) > LONGEST_TEXT:
+        problems.append(f"说明过长，最多 {LONGEST_TEXT} 字 (too long).")
+    if step.clause and not given.clause.strip():
+        problems.append("请填写依据条款 (name the clause).")
+    if step.names and (holder is None or not holder.may("case.review")):
+        problems.append("请选择承办人 (choose who takes the case).")
+    return [*problems, *_amount_problems(case, step, given.amount_cents)]
+
+
+def _amount_problems(case: Case, step: Transition, cents: int | None) -> list[str]:
+    before = case.amount_cents or 0
+    if step.amount in ("set", "lower", "recovered") and cents is None:
+        return ["请填写金额 (enter the amount)."]
+    if cents is None or step.amount in ("keep", "zero"):
+        return []
+    if not 0 <= cents <= MOST_CENTS or (step.amount in ("set", "lower") and cents == 0):
+        return ["金额须大于零 (the amount must be above zero)."]
+    if step.amount == "lower" and cents >= before:
+        return ["核减后的金额须小于原金额 (the reduced amount must be below the one before)."]
+    if step.amount == "recovered" and cents > before:
+        return ["追回金额不能大于认定金额 (more than was established)."]
+    return []
+
+
+def _changes(case: Case, step: Transition, given: Given, holder: Account | None) -> dict[str, Any]:
+    """New values of the case's human fields."""
+    changes: dict[str, Any] = {"state": step.target}
+    if step.amount == "recovered":
+        changes["recovered_cents"] = given.amount_cents
+    elif step.amount == "zero":
+        changes["amount_cents"] = 0
+    elif step.amount in ("set", "lower", "adjust") and given.amount_cents is not None:
+        changes["amount_cents"] = given.amount_cents
+    if holder is not None:
+        changes["assignee"] = holder
+    if step.code == "release":
+        changes["assignee"] = None
+    if step.reasons == "scheme":
+        changes["scheme"] = given.reason
+    if step.clause:
+        changes["clause"] = given.clause.strip()
+    if step.outcome:
+        by_amount = "confirmed" if (case.amount_cents or 0) > 0 else "cleared"
+        changes["outcome"] = by_amount if step.outcome == "by_amount" else step.outcome
+        changes |= {"decided_at": timezone.now(), "open": False}
+    return changes
+
+
+def _write(case: Case, changes: dict[str, Any], step: Transition, given: Given, actor: str) -> None:
+    """Change the case if it is still what was read; write the step and the trail with it."""
+    same = Case.objects.filter(pk=case.pk, version=case.version, state=case.state)
+    if not same.update(**changes, version=F("version") + 1):
+        raise Conflict(_CHANGED)
+    made = Step(
+        case=case,
+        actor=actor,
+        action=step.code,
+        from_state=case.state,
+        to_state=step.target,
+        reason=given.reason if step.reasons else "",
+        text=given.text.strip(),
+        clause=given.clause.strip() if step.clause else "",
+        amount_before=case.amount_cents,
+        amount_after=changes.get("recovered_cents", changes.get("amount_cents", case.amount_cents)),
+        assignee=changes["assignee"].get_username() if changes.get("assignee") else "",
+    )
+    made.save()
+    trail.record(actor, f"step_{step.code}", f"case:{case.pk}", step=made.pk, to=step.target)
+    case.refresh_from_db()
+
+
+def take_next(account: Account) -> Case | None:
+    """Give the dearest case that nobody holds to an account; None where there is none.
+
+    Two who ask at once get two cases: the step is written only where the case is still free.
+
+    Raises
+    ------
+    Refused
+        The account may not take cases.
+    """
+    if not account.may("case.take"):
+        raise Refused("没有领取的权限 (no permission to take cases).")
+    while True:
+        free = (
+            Case.objects.filter(state="unassigned", assignee=None).order_by("-expected_cents", "id").first()
+        )
+        if free is None:
+            return None
+        try:
+            return act(free.pk, "take", account, free.version)
+        except Refused:
+            if Case.objects.filter(pk=free.pk, state="unassigned", version=free.version).exists():
+                raise  # not a race: it cannot be taken at all

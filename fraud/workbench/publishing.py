@@ -1,0 +1,273 @@
+"""A run folder into the workbench: whole or not at all, and as often as one likes."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from django.db import transaction
+
+from fraud.errors import DataError
+from fraud.runs import RUN_TABLES, RunFolder, read_manifest
+from fraud.schema import TABLES
+from fraud.workbench import trail, workflow
+from fraud.workbench.models import Case, Evidence, Ring, RuleHit, Run, Step, Suspicion
+
+_TABLES = ("suspicions", "claims_scored", "rule_hits", "rings", "ring_members")
+_FACTS = (
+    "visit_type", "settled_at", "started_at", "ended_at", "patient_id", "doctor_id", "department_id",
+    "institution_id", "diagnosis_code", "total_amount", "fund_amount",
+)  # fmt: skip
+_BATCH = 1000
+Rows = list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Published:
+    """What a publication did: cases opened, cases that got a new rationale, or nothing."""
+
+    month: str
+    opened: int = 0
+    updated: int = 0
+    already: bool = False
+
+
+@dataclass
+class _Content:
+    """Rows of a run folder, as far as suspicions rest on them."""
+
+    run: Run
+    suspicions: Rows
+    claims: dict[str, dict[str, Any]]
+    facts: dict[str, dict[str, Any]]
+    hits: dict[str, Rows]
+    names: Mapping[str, tuple[str, str]]
+
+
+def publish(
+    folder: Path, by: str, names: Mapping[str, tuple[str, str]] | None = None, dataset: Path | None = None
+) -> Published:
+    """Publish a run: a case for each suspicion that has none, a new rationale where there is one.
+
+    What people did is never touched. A suspicion whose case is concluded opens a new case in a later
+    month, and none where the case was concluded on the same or a later month.
+
+    Parameters
+    ----------
+    folder : Path
+        Run folder.
+    by : str
+        Who publishes.
+    names : mapping, optional
+        Rule code → name and clause.
+    dataset : Path, optional
+        Dataset folder the run was made from; dates, places and amounts of evidence claims come from it.
+
+    Raises
+    ------
+    DataError
+        It is no run folder, a file is missing or differs from the manifest's hash, or a later
+        publication of the same month cannot be read; nothing is changed then.
+    """
+    manifest = _manifest(folder)
+    known = {"month": manifest["month"], "fingerprint": manifest["fingerprint"]}
+    if Run.objects.filter(**known).exists():
+        return Published(manifest["month"], already=True)
+    with transaction.atomic():
+        run, new = Run.objects.get_or_create(
+            **known,
+            defaults={
+                "folder": str(folder.absolute()),
+                "model": str(manifest.get("model") or "")[:200],
+                "rule_set": str(manifest.get("rule_set") or ""),
+                "totals": manifest.get("totals", {}),
+            },
+        )
+        if not new:
+            return Published(run.month, already=True)
+        content = _read(folder, run, names or {}, dataset)
+        opened, updated = _write(content)
+        Ring.objects.bulk_create(_rings(folder, run), batch_size=_BATCH)
+        trail.record(
+            by, "published", f"run:{run.month}", fingerprint=run.fingerprint, opened=opened, updated=updated
+        )
+    return Published(run.month, opened, updated)
+
+
+def _manifest(folder: Path) -> dict[str, Any]:
+    manifest = read_manifest(folder)
+    if manifest is None or not manifest.get("month") or not manifest.get("fingerprint"):
+        raise DataError(
+            f"{folder}: not a run folder (no manifest of a run). Give one that fraud score wrote."
+        )
+    missing = [t for t in _TABLES if not (folder / f"{t}.parquet").is_file()]
+    if missing:
+        raise DataError([f"{folder}: {t}.parquet is missing. Score the month again." for t in missing])
+    if not RunFolder(folder.absolute().parent, folder.absolute().name).matches(manifest["fingerprint"]):
+        raise DataError(f"{folder}: its files differ from its manifest. Score the month again.")
+    return manifest
+
+
+def _rows(folder: Path, table: str) -> Rows:
+    return pq.read_table(folder / f"{table}.parquet", columns=[c.name for c in RUN_TABLES[table]]).to_pylist()
+
+
+def _read(folder: Path, run: Run, names: Mapping[str, tuple[str, str]], dataset: Path | None) -> _Content:
+    suspicions = _rows(folder, "suspicions")
+    wanted = sorted({claim for s in suspicions for claim in s["evidence_claim_ids"]})
+    claims = {r["claim_id"]: r for r in _chosen(folder / "claims_scored.parquet", None, wanted)}
+    hits: dict[str, Rows] = {}
+    for hit in _chosen(folder / "rule_hits.parquet", None, wanted):
+        hits.setdefault(hit["claim_id"], []).append(hit)
+    facts = {} if dataset is None else _facts(dataset, wanted)
+    return _Content(run, suspicions, claims, facts, hits, names)
+
+
+def _chosen(path: Path, columns: list[str] | None, claim_ids: list[str]) -> Rows:
+    """Rows of a table of claims, of these claims only."""
+    filters = pc.field("claim_id").isin(claim_ids)
+    return pq.read_table(path, columns=columns, filters=filters).to_pylist()
+
+
+def _facts(dataset: Path, claim_ids: list[str]) -> dict[str, dict[str, Any]]:
+    path = dataset / "claims.parquet"
+    if not path.exists():
+        raise DataError(f"{dataset}: no claims.parquet. Give the dataset folder that the run was made from.")
+    have = pq.ParquetDataset(path).schema.names
+    columns = [c for c in ("claim_id", *_FACTS) if c in have and c in [x.name for x in TABLES["claims"]]]
+    return {
+        r.pop("claim_id"): {k: _plain(v) for k, v in r.items()} for r in _chosen(path, columns, claim_ids)
+    }
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.isoformat(" ", "minutes")
+    return cents(value) if isinstance(value, Decimal) else value
+
+
+def cents(yuan: Decimal | None) -> int | None:
+    """Yuan as integer cents."""
+    return None if yuan is None else int(yuan * 100)
+
+
+def _write(content: _Content) -> tuple[int, int]:
+    """Cases and their frozen rationales; how many were opened and how many updated."""
+    ids = [s["suspicion_id"] for s in content.suspicions]
+    cases: dict[str, Case] = {}
+    for start in range(0, len(ids), _BATCH):
+        for case in Case.objects.filter(suspicion_id__in=ids[start : start + _BATCH]).order_by("id"):
+            cases[case.suspicion_id] = case  # the newest
+    fresh, old = [], []
+    for row in content.suspicions:
+        case = cases.get(row["suspicion_id"])
+        if case is None or (not case.open and case.month < row["month"]):
+            case = cases[row["suspicion_id"]] = Case(
+                **{k: row[k] for k in ("suspicion_id", "subject_kind", "subject_id")}
+            )
+            fresh.append(case)
+        else:
+            old.append(case)
+            if not case.open or row["month"] < case.month:
+                continue
+        _copy(case, row, content)
+    Case.objects.bulk_create(fresh, batch_size=_BATCH)
+    fields = ["month", "score", "at_risk_cents", "expected_cents", "status", "top_reason", "top_reason_en",
+              "rule_marks", "ring_id", "claims"]  # fmt: skip
+    Case.objects.bulk_update(old, fields, batch_size=200)
+    _freeze(content, cases)
+    opened = {case.suspicion_id for case in fresh}
+    Step.objects.bulk_create(_listings(content, cases, opened), batch_size=_BATCH)
+    return len(fresh), len(old)
+
+
+def _copy(case: Case, row: dict[str, Any], content: _Content) -> None:
+    """What the list shows of the newest suspicion."""
+    own = [content.claims.get(c, {}) for c in row["evidence_claim_ids"]]
+    marks = sorted(
+        {h["rule"] for c in row["evidence_claim_ids"] for h in content.hits.get(c, ()) if not h["snoozed"]}
+    )
+    rings = [c["ring_id"] for c in own if c.get("ring_id")]
+    first = row["reasons"][0] if row["reasons"] else {}
+    case.month, case.score, case.status = row["month"], row["score"], row["status_vs_last_month"]
+    case.at_risk_cents = cents(row["amount_at_risk"]) or 0
+    case.expected_cents = cents(row["expected_recovery"]) or 0
+    case.top_reason, case.top_reason_en = first.get("sentence_zh") or "", first.get("sentence_en") or ""
+    case.rule_marks, case.claims = marks, len(row["evidence_claim_ids"])
+    case.ring_id = row["subject_id"] if row["subject_kind"] == "ring" else (rings[0] if rings else "")
+
+
+def _listings(content: _Content, cases: Mapping[str, Case], opened: set[str]) -> Iterator[Step]:
+    for row in content.suspicions:
+        case = cases[row["suspicion_id"]]
+        new = row["suspicion_id"] in opened
+        yield Step(
+            case=case, actor="publish", action="listed", from_state="" if new else case.state,
+            to_state=workflow.START if new else case.state, text=f"{row['month']} 第 {row['rank']} 位",
+        )  # fmt: skip
+
+
+def _freeze(content: _Content, cases: Mapping[str, Case]) -> None:
+    """Rationales, evidence claims and rule hits, as the run wrote them."""
+    made = [
+        Suspicion(
+            case=cases[row["suspicion_id"]], run=content.run, month=row["month"], rank=row["rank"],
+            score=row["score"], at_risk_cents=cents(row["amount_at_risk"]) or 0,
+            expected_cents=cents(row["expected_recovery"]) or 0, status=row["status_vs_last_month"],
+            reasons=row["reasons"], rationale_hash=row["rationale_hash"],
+        )
+        for row in content.suspicions
+    ]  # fmt: skip
+    Suspicion.objects.bulk_create(made, batch_size=_BATCH)
+    pairs = list(zip(made, content.suspicions, strict=True))
+    Evidence.objects.bulk_create((e for p in pairs for e in _evidence(content, *p)), batch_size=_BATCH)
+    RuleHit.objects.bulk_create((h for p in pairs for h in _hits(content, *p)), batch_size=_BATCH)
+
+
+def _evidence(content: _Content, suspicion: Suspicion, row: dict[str, Any]) -> Iterator[Evidence]:
+    for place, claim_id in enumerate(row["evidence_claim_ids"], 1):
+        claim = content.claims.get(claim_id, {})
+        yield Evidence(
+            suspicion=suspicion, place=place, claim_id=claim_id, score=claim.get("score"),
+            at_risk_cents=cents(claim.get("amount_at_risk")), rules=claim.get("rule_hits") or [],
+            ring_id=claim.get("ring_id") or "", facts=content.facts.get(claim_id, {}),
+        )  # fmt: skip
+
+
+def _hits(content: _Content, suspicion: Suspicion, row: dict[str, Any]) -> Iterator[RuleHit]:
+    for claim_id in row["evidence_claim_ids"]:
+        for hit in content.hits.get(claim_id, ()):
+            name, clause = content.names.get(hit["rule"], ("", ""))
+            yield RuleHit(
+                suspicion=suspicion, claim_id=claim_id, rule=hit["rule"], name=name, clause=clause,
+                result=hit["result"], amount_cents=cents(hit["amount_at_issue"]) or 0,
+                sentence=hit["sentence_zh"], sentence_en=hit["sentence_en"],
+                exemptions=hit["exemptions_zh"], snoozed=bool(hit["snoozed"]),
+            )  # fmt: skip
+
+
+def _rings(folder: Path, run: Run) -> Iterator[Ring]:
+    members: dict[str, Rows] = {}
+    for member in _rows(folder, "ring_members"):
+        members.setdefault(member.pop("ring_id"), []).append(member)
+    for ring in _rows(folder, "rings"):
+        yield Ring(
+            run=run, ring_id=ring["ring_id"], kind=ring["kind"], size=ring["members"], claims=ring["claims"],
+            amount_cents=cents(ring["amount"]) or 0, q_value=ring["q_value"],
+            first_seen=str(ring["first_seen"])[:10], last_seen=str(ring["last_seen"])[:10],
+            evidence=_told(ring["evidence"] or ""), members=members.get(ring["ring_id"], []),
+        )  # fmt: skip
+
+
+def _told(evidence: str) -> dict[str, Any]:
+    """Evidence of a ring: JSON, or words."""
+    try:
+        found = json.loads(evidence)
+    except ValueError:
+        found = None
+    return found if isinstance(found, dict) else {"summary_zh": evidence, "summary_en": ""}

@@ -1,0 +1,200 @@
+"""Pages of the list, a case, a ring, and what is done there."""
+
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.contrib import messages
+from django.core.paginator import Paginator
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.http import require_GET, require_POST
+
+from fraud.report.content import KIND_WORDS, STATUS_WORDS
+from fraud.runs import read_manifest
+from fraud.runs.manifest import file_hash
+from fraud.workbench import trail
+from fraud.workbench.cases import Given, Refused, act, allowed, take_next
+from fraud.workbench.guard import needs
+from fraud.workbench.models import Account, Case, Ring, Run, Suspicion
+from fraud.workbench.presenting import evidence_columns, evidence_rows, filtered, reason_rows
+from fraud.workbench.roles import ROLES
+from fraud.workbench.workflow import REASONS, STATES, Transition
+
+_PICTURES = "rings.html"
+_PICTURE_POLICY = (
+    # the run's page brings its own scripts: it runs in an origin of its own, without cookies or network
+    "sandbox allow-scripts; default-src 'none'; script-src 'unsafe-inline' {host}; "
+    "style-src 'unsafe-inline'; img-src data: blob:; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'none'"
+)
+
+
+@require_GET
+@needs("list.view")
+def case_list(request: HttpRequest) -> HttpResponse:
+    """Cases, the dearest first, filtered and paged in the database."""
+    cases = filtered(request.GET, request.user).select_related("assignee")
+    page = Paginator(cases, settings.WORKBENCH.page_rows).get_page(request.GET.get("page"))
+    asked = request.GET.copy()
+    asked.pop("page", None)
+    context = {
+        "page": page,
+        "asked": request.GET,
+        "query": asked.urlencode(),
+        "most": max((c.expected_cents for c in page), default=0) or 1,
+        "choices": _choices(),
+        "mine": Case.objects.filter(assignee=request.user, open=True).count(),
+        "free": Case.objects.filter(state="unassigned").count(),
+    }
+    return render(request, "workbench/list.html", context)
+
+
+def _choices() -> dict[str, Any]:
+    """What the filters offer."""
+    return {
+        "kinds": [(k, w[0]) for k, w in KIND_WORDS.items()],
+        "statuses": [(k, w[0]) for k, w in STATUS_WORDS.items()],
+        "states": [(k, w[0]) for k, w in STATES.items()],
+        "months": sorted(set(Run.objects.values_list("month", flat=True)), reverse=True),
+        "people": _auditors(),
+    }
+
+
+def _auditors() -> list[str]:
+    """Accounts that may hold a case."""
+    roles = [name for name, (_, _, permissions) in ROLES.items() if "case.review" in permissions]
+    found = Account.objects.filter(is_active=True, groups__name__in=roles)
+    return list(found.order_by("username").values_list("username", flat=True).distinct())
+
+
+@require_GET
+@needs("case.view")
+def case_page(request: HttpRequest, case_id: int) -> HttpResponse:
+    """One case: why, what rests on it, what was done, and what may be done now."""
+    case = get_object_or_404(Case.objects.select_related("assignee"), pk=case_id)
+    return _case_page(request, case)
+
+
+def _case_page(
+    request: HttpRequest, case: Case, problems: tuple[str, ...] = (), status: int = 200
+) -> HttpResponse:
+    suspicions = list(case.suspicions.select_related("run").order_by("-month", "-run_id"))
+    chosen = next((s for s in suspicions if str(s.pk) == request.GET.get("rationale")), suspicions[0])
+    evidence = list(chosen.evidence.order_by("place"))
+    columns = evidence_columns(evidence)
+    hits = list(chosen.rule_hits.order_by("snoozed", "-amount_cents", "rule", "claim_id"))
+    trail.record(request.user.get_username(), "viewed", f"case:{case.pk}", rationale=chosen.pk)
+    before = Case.objects.filter(subject_kind=case.subject_kind, subject_id=case.subject_id).exclude(
+        outcome=""
+    )
+    context = {
+        "case": case,
+        "suspicion": chosen,
+        "suspicions": suspicions,
+        "reasons": reason_rows(chosen.reasons),
+        "hits": hits,
+        "columns": columns,
+        "evidence": evidence_rows(evidence, columns),
+        "ring": _ring(chosen, case),
+        "steps": case.steps.order_by("id"),
+        "before": before.exclude(pk=case.pk).order_by("-decided_at"),
+        "forms": [_form(t, request) for t in allowed(case, request.user)],
+        "people": _auditors(),
+        "problems": problems,
+    }
+    return render(request, "workbench/case.html", context, status=status)
+
+
+def _ring(suspicion: Suspicion, case: Case) -> dict[str, Any] | None:
+    """Ring of a case with its cases of members, or None."""
+    ring = Ring.objects.filter(run=suspicion.run, ring_id=case.ring_id).first() if case.ring_id else None
+    if ring is None:
+        return None
+    ids = [m["member_id"] for m in ring.members]
+    cases = Case.objects.filter(subject_id__in=ids, month=suspicion.month).exclude(pk=case.pk)
+    of_member = {(c.subject_kind, c.subject_id): c for c in cases}
+    members = sorted(
+        ring.members, key=lambda m: (m["role"] == "member", -(m["membership_score"] or 0), m["member_id"])
+    )
+    return {
+        "row": ring,
+        "members": [{**m, "case": of_member.get((m["member_kind"], m["member_id"]))} for m in members],
+        "pictured": (Path(suspicion.run.folder) / _PICTURES).is_file(),
+    }
+
+
+def _form(step: Transition, request: HttpRequest) -> dict[str, Any]:
+    """What a step asks for, with what was entered before where it was refused."""
+    again = request.POST if request.POST.get("action") == step.code else {}
+    return {
+        "step": step,
+        "reasons": [(code, zh, en) for code, (zh, en) in REASONS.get(step.reasons, {}).items()],
+        "amount": step.amount not in ("keep", "zero"),
+        "given": again,
+    }
+
+
+@require_POST
+@needs("case.view")
+def case_act(request: HttpRequest, case_id: int) -> HttpResponse:
+    """Take a step; the step's own permission is checked where it is taken."""
+    case = get_object_or_404(Case, pk=case_id)
+    posted = request.POST
+    try:
+        given = Given(
+            reason=posted.get("reason", ""),
+            text=posted.get("text", ""),
+            clause=posted.get("clause", ""),
+            amount_cents=_cents(posted.get("amount", "")),
+            assignee=posted.get("assignee", ""),
+        )
+        version = int(posted.get("version", "-1"))
+        done = act(case.pk, posted.get("action", ""), request.user, version, given)
+    except (Refused, ValueError) as error:
+        problems = error.problems if isinstance(error, Refused) else (str(error),)
+        case.refresh_from_db()
+        return _case_page(request, case, tuple(problems), status=409)
+    messages.success(request, f"已完成，现为“{done.state_words[0]}”。")
+    return redirect("case", case_id=case.pk)
+
+
+def _cents(text: str) -> int | None:
+    """Yuan as a person writes them → cents."""
+    bare = text.replace(",", "").replace("，", "").strip()
+    if not bare:
+        return None
+    try:
+        cents = Decimal(bare) * 100
+        whole = int(cents)
+    except (InvalidOperation, ValueError, OverflowError):
+        raise ValueError("金额须为数字 (the amount must be a number).") from None
+    if cents != whole or abs(whole) > 10**15:
+        raise ValueError("金额最多两位小数 (the amount has at most two decimals).")
+    return whole
+
+
+@require_POST
+@needs("case.take")
+def take(request: HttpRequest) -> HttpResponse:
+    """Take the dearest free case."""
+    case = take_next(request.user)
+    if case is None:
+        messages.info(request, "没有待分派的案件了。")
+        return redirect("list")
+    return redirect("case", case_id=case.pk)
+
+
+@require_GET
+@needs("case.view")
+def ring_pictures(request: HttpRequest, run_id: int) -> HttpResponse:
+    """A run's page of rings, if it is still what the run's manifest says."""
+    run = get_object_or_404(Run, pk=run_id)
+    path = Path(run.folder) / _PICTURES
+    outputs = {o["name"]: o["sha256"] for o in (read_manifest(path.parent) or {}).get("outputs", ())}
+    if not path.is_file() or file_hash(path) != outputs.get(_PICTURES):
+        raise Http404
+    trail.record(request.user.get_username(), "viewed", f"rings:{run.month}", run=run.pk)
+    policy = _PICTURE_POLICY.format(host=f"{request.scheme}://{request.get_host()}")
+    return HttpResponse(path.read_bytes(), headers={"Content-Security-Policy": policy})
