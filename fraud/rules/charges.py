@@ -129,7 +129,7 @@ class Facts:
 def build(scope: Scope, table: CheckTable, classes: DrugClasses, master: Master) -> Facts:
     """Keep the tables of `Facts` for the months of a scope."""
     facts.build(scope)
-    claims = scope.keep("rule_claims_all", _claims(scope))
+    claims = scope.keep("rule_claims_all", _claims(scope, table))
     items, numbered = _items(scope, classes, master)
     charges = scope.keep("rule_charges", _charges(claims, numbered))
     places, sets = item_sets(table.selectors, items)
@@ -142,7 +142,7 @@ def build(scope: Scope, table: CheckTable, classes: DrugClasses, master: Master)
     return Facts(scope, table, claims, charges, item_table, diagnoses, items, master, first_day)
 
 
-def _claims(scope: Scope) -> ir.Table:
+def _claims(scope: Scope, table: CheckTable) -> ir.Table:
     claims = scope["claims"]
     raw = relation("claims")
     ages = _ages(claims)
@@ -159,7 +159,6 @@ def _claims(scope: Scope) -> ir.Table:
         "day_out",
         "sex",
         "insurance_type",
-        "specialty",
         "death_day",
         "birth_day",
         "birth_year",
@@ -170,6 +169,9 @@ def _claims(scope: Scope) -> ir.Table:
         institution_kind="kind",
         total="net_total",
         fund="net_fund",
+        specialty=ibis.ifelse(
+            claims.specialty.isin(sorted(table.specialties)), claims.specialty, ibis.null("string")
+        ),
         settled_year=claims.settled_at.year().cast("int64"),
         now=flag(claims.month.isin(scope.months)),
         **ages,

@@ -7,6 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from fraud.rules.parameters import SPECIALTIES
 from fraud.rules.rule_set import Check
 from fraud.rules.vocabulary import Item, Selectors
 
@@ -44,6 +45,17 @@ class CheckTable:
 
     checks: tuple[Check, ...]
     selectors: Selectors
+
+    @property
+    def specialties(self) -> frozenset[str]:
+        """Specialties that are known: the built-in ones and all that a check names."""
+        named = {
+            s
+            for c in self.checks
+            for name in ("specialties", "when_specialties", "unless_specialties")
+            for s in getattr(c.parameters, name)
+        }
+        return frozenset(SPECIALTIES) | named
 
     @classmethod
     def of(cls, checks: Sequence[Check]) -> "CheckTable":

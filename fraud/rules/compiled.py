@@ -95,6 +95,7 @@ class CompiledRules:
     def __init__(self, checks: Sequence[Check], classes: DrugClasses, master: Master) -> None:
         self.table = CheckTable.of(checks)
         self.classes, self.master = classes, master
+        self._specialties = self.table.specialties
         self.compiled = tuple(self._compile(n, c) for n, c in enumerate(self.table.checks))
         self._by_set: dict[int, list[Compiled]] = {}
         self.by_kind: dict[str, list[Compiled]] = {}
@@ -145,7 +146,8 @@ class CompiledRules:
         """What conditions ask of an encounter."""
         low, high = e.ages
         return Facts(
-            e.sex or None, low, high, e.visit_type, e.institution_kind or None, e.specialty or None,
+            e.sex or None, low, high, e.visit_type, e.institution_kind or None,
+            e.specialty if e.specialty in self._specialties else None,
             e.insurance_type or None, e.day_in, any(d.strip() for d in e.diagnoses), ago, charged,
         )  # fmt: skip
 
@@ -161,17 +163,29 @@ class CompiledRules:
             kinds.setdefault(one.check.rule.kind, []).append(one)
         amounts = [c for kind in UNITS for c in kinds.get(kind, ()) if _counts(c)]
         per_unit = self.master.days_per_unit.get(item.code, 0.0)
-        return ItemEntry(number, item_, per_unit, sets, {k: tuple(v) for k, v in kinds.items()}, tuple(amounts))
+        of_kind = {k: tuple(v) for k, v in kinds.items()}
+        return ItemEntry(number, item_, per_unit, sets, of_kind, tuple(amounts))
 
     def _compile(self, number: int, check: Check) -> Compiled:
         p, selectors = check.parameters, self.table.selectors
         default = {"quantity": "item", "overlap": "class"}.get(check.rule.kind, "all")
         return Compiled(
-            number, check, day_number(check.rule.effective_from, -NEVER), day_number(check.rule.effective_to, NEVER),
-            _looks(check, self.table), _violated(check, self.table), _exempt(check, self.table),
-            -1.0 if p.limit is None else float(p.limit), p.window or "visit", window_days(p.window), p.per or default, p.unit,
-            selectors.number("items", p.items), selectors.number("items", p.partners), selectors.number("items", p.excluded),
-        )  # fmt: skip
+            number,
+            check,
+            day_number(check.rule.effective_from, -NEVER),
+            day_number(check.rule.effective_to, NEVER),
+            _looks(check, self.table),
+            _violated(check, self.table),
+            _exempt(check, self.table),
+            -1.0 if p.limit is None else float(p.limit),
+            p.window or "visit",
+            window_days(p.window),
+            p.per or default,
+            p.unit,
+            selectors.number("items", p.items),
+            selectors.number("items", p.partners),
+            selectors.number("items", p.excluded),
+        )
 
 
 def _diagnosis_sets(table: CheckTable, check: Check) -> list[int]:

@@ -74,12 +74,15 @@ class HistoryIndex:
         told = []
         for number, day, item, milli, supply in fills:
             v = visits[number]
+            code, name, category = items[item]
             told.append(
-                Fill(v[0], v[1], v[8], v[2], day, *items[item], milli, supply, v[6], v[9], bool(v[4]))
+                Fill(v[0], v[1], v[8], v[2], day, code, name, category, milli, supply, v[6], v[9], bool(v[4]))
             )
         return History(
             tuple(told),
-            tuple([Visit(*v[:4], bool(v[4]), v[5], v[6], v[7], tuple(v[10])) for v in visits]),
+            tuple(
+                [Visit(v[0], v[1], v[2], v[3], bool(v[4]), v[5], v[6], v[7], tuple(v[10])) for v in visits]
+            ),
         )
 
     def master(self) -> Master:

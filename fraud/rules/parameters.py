@@ -11,6 +11,13 @@ from fraud.schema import VISIT_TYPES
 
 INSTITUTION_KINDS = ("tertiary", "secondary", "primary", "pharmacy", "other")
 INSURANCE_TYPES = ("employee", "resident", "retired", "other")
+SPECIALTIES = (
+    "cardiology", "endocrinology", "respiratory", "gastroenterology", "neurology", "nephrology", "oncology",
+    "hematology", "infectious", "rheumatology", "general_surgery", "orthopedics", "urology", "gynecology",
+    "obstetrics", "pediatrics", "ophthalmology", "ent", "dermatology", "stomatology", "tcm",
+    "rehabilitation", "critical", "general", "psychiatry",
+)  # fmt: skip
+"""Specialties the built-in rules know. One that no rule knows (a local code) is unknown, not a wrong one."""
 SEVERITIES = ("note", "warn", "stop")
 WINDOWS = ("visit", "day", "month", "quarter", "year")
 OVERLAPS = ("supply", "stay", "inside_stay")

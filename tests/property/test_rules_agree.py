@@ -99,6 +99,14 @@ def claims(draw: st.DrawFn) -> dict[str, list[dict[str, object]]]:
             "death_date": None,
         },
     ]
+    rows["doctors"] = [
+        {"doctor_id": "d1", "institution_id": "h1", "specialty": "stomatology"},
+        {
+            "doctor_id": "d2",
+            "institution_id": "h1",
+            "specialty": draw(st.sampled_from(("general", "A04.01"))),
+        },
+    ]
     rows["institutions"] = [
         {"institution_id": "h1", "kind": "tertiary"},
         {"institution_id": "h2", "kind": "pharmacy"},
@@ -156,6 +164,7 @@ def rule(draw: st.DrawFn, number: int) -> Rule:
             max_age=(64.0,),
             visit_types=(("outpatient",),),
             institution_kinds=(("tertiary",),),
+            specialties=(("general",),),
             excluded_diagnoses=("K",),
         )
     elif kind == "companion":

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,7 @@ import pytest
 from fraud.errors import UsageError
 from fraud.rules.rule_set import BUILT_IN, load_rule_set
 from fraud.rules.vocabulary import Item, Selectors, diagnosis_problems, item_problems
+from tests.rule_tables import apply, write
 
 RULE = """
 [defaults]
@@ -190,3 +193,45 @@ def test_a_rule_is_in_force_between_its_dates(tmp_path):
         True,
         False,
     ]
+
+
+def test_a_local_code_of_a_specialty_is_unknown_and_not_a_wrong_one(tmp_path):
+    own = folder(
+        tmp_path / "own",
+        ROW.format(code="X-MINE", more='specialties = "gynecology"').replace('sex = "F"', ""),
+    )
+    rules = load_rule_set(own)
+    at = dt.datetime(2026, 3, 2, 9)
+    claims = [
+        {
+            "claim_id": f"c-{d}",
+            "patient_id": "p",
+            "institution_id": "h",
+            "doctor_id": d,
+            "visit_type": "outpatient",
+            "started_at": at,
+            "total_amount": Decimal(10),
+            "fund_amount": Decimal(5),
+        }
+        for d in ("stomatology", "gynecology", "A04.01")
+    ]
+    lines = [
+        {
+            "line_id": c["claim_id"],
+            "claim_id": c["claim_id"],
+            "item_code": "x",
+            "item_name": "黄体酮",
+            "category": "drug",
+            "quantity": 1.0,
+            "unit_price": 10.0,
+            "amount": Decimal(10),
+        }
+        for c in claims
+    ]
+    doctors = [
+        {"doctor_id": c["doctor_id"], "institution_id": "h", "specialty": c["doctor_id"]} for c in claims
+    ]
+    dataset = write(tmp_path / "data", {"claims": claims, "lines": lines, "doctors": doctors})
+    both = apply(dataset, tmp_path / "work", ["2026-03"], rules)
+    assert [c["claim_id"] for c in claims if "X-MINE" in both.rules_of(c["claim_id"])] == ["c-stomatology"]
+    assert both.batch == both.single
