@@ -62,23 +62,40 @@ class City:
         return f"{self.variant}-c{self.camouflage:.2f}-s{self.seed}-{self.patients}x{self.months}"
 
 
+COMPOSED = (
+    "schemes/composed_ring.py", "schemes/composed_charges.py", "schemes/ways.py", "nuisance/composed.py",
+    "nuisance/circles.py",
+)  # fmt: skip
+
+
 @cache
-def generator_version() -> str:
-    """Fingerprint of the generator's sources, so that no city outlives the generator that made it."""
+def generator_version(composed: bool = True) -> str:
+    """Fingerprint of the generator's sources, so that no city outlives the generator that made it.
+
+    Cities without composed rings and circles do not depend on how these are made.
+    """
     folder = Path(fraud.synthetic.__file__).parent
     digest = hashlib.sha256()
     for path in sorted(p for p in folder.rglob("*") if p.suffix in (".py", ".csv")):
-        digest.update(path.relative_to(folder).as_posix().encode() + b"\0" + path.read_bytes())
+        name = path.relative_to(folder).as_posix()
+        if composed or name not in COMPOSED:
+            digest.update(name.encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()[:12]
+
+
+def version_of(city: City) -> str:
+    """Fingerprint of what a city was made with."""
+    variant = VARIANTS[city.variant]
+    return generator_version("composed_ring" in variant.schemes or bool(variant.look_alikes))
 
 
 def made(city: City, folder: Path = FOLDER) -> Path:
     """Folder of the city's dataset, generated unless the present generator has already made it."""
     out = folder / "cities" / city.name
     stamp = out.with_suffix(out.suffix + ".version")
-    if out.exists() and stamp.exists() and stamp.read_text() == generator_version():
+    variant, version = VARIANTS[city.variant], version_of(city)
+    if out.exists() and stamp.exists() and stamp.read_text() == version:
         return out
-    variant = VARIANTS[city.variant]
     stamp.unlink(missing_ok=True)
     out.parent.mkdir(parents=True, exist_ok=True)
     generate(
@@ -86,7 +103,7 @@ def made(city: City, folder: Path = FOLDER) -> Path:
         schemes=variant.schemes, prevalence=variant.prevalence,
         **({"look_alikes": variant.look_alikes} if variant.look_alikes else {}),
     )  # fmt: skip
-    stamp.write_text(generator_version())
+    stamp.write_text(version)
     return out
 
 

@@ -17,7 +17,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
 from pathlib import Path
 
-from cities import REPORTED, City, add_choice, chosen, generator_version, made
+from cities import REPORTED, City, add_choice, chosen, made, version_of
 from measures import city_counts
 from methods import HERE, known, peak_mib, run_method, version
 from table import results, table_text
@@ -38,7 +38,7 @@ def present(city: City, method: str, folder: Path) -> dict | None:
     if not path.exists():
         return None
     result = json.loads(path.read_text(encoding="utf-8"))
-    return result if result["version"] == [generator_version(), version(method)] else None
+    return result if result["version"] == [version_of(city), version(method)] else None
 
 
 def measure(city: City, method: str, folder: Path) -> dict:
@@ -49,7 +49,7 @@ def measure(city: City, method: str, folder: Path) -> dict:
         import fraud.rings  # noqa: F401
     path, first = made(city, folder), month_number("2025-01")
     last = first + city.months - 1
-    stamp = [generator_version(), version(method)]
+    stamp = [version_of(city), version(method)]
     began = time.perf_counter()
     alarms, stages = run_method(method, path, first, last)
     seconds, peak = time.perf_counter() - began, peak_mib()

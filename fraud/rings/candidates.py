@@ -17,7 +17,8 @@ LEVELS = (0.05, 0.15, 0.35, 0.6)
 """Probabilities from which on ties take part in candidates."""
 RESOLUTIONS = (0.3, 1.0, 3.0)
 """Mean weight of a pair within a community (constant Potts model)."""
-CIRCLES = (("place",), ("place", "top_doctor"), ("place", "top_operator"), ("place", "top_item"))
+CIRCLES = (("place",), ("place", "top_doctor"), ("place", "top_operator"), ("place", "top_item"),
+           ("place", "top_odd"))  # fmt: skip
 """What the people of a candidate without meetings may share."""
 
 

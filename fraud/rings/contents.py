@@ -1,5 +1,8 @@
 """What a claim charged: shares of its money, its dearest item, its bundle, drugs fetched too early."""
 
+import math
+from collections.abc import Callable
+
 import ibis
 import ibis.expr.types as ir
 
@@ -14,6 +17,9 @@ COSTLY = 10_000
 UNUSED = 0.5
 """A refill is early when at least this share of the last supply should still be there."""
 PRIME = 2_147_483_647
+AT_ONCE = 4_000_000
+"""Claims whose charges are summed at a time, so that a province's fit in the engine's memory."""
+_ITEMS = 10_000_000
 
 
 def contents(scope: Scope, claims: ir.Table) -> ir.Table:
@@ -30,39 +36,72 @@ def contents(scope: Scope, claims: ir.Table) -> ir.Table:
     Table
         claim_id; charged (items); drug, exam, treatment, care (cents; care is bed and nursing);
         top_cents and top_item (number) of the dearest item; bundle (fingerprint of items and
-        quantities); supply (days the longest drug lasts); early (cents of drugs refilled although at
-        least `UNUSED` of the last supply of their class was left); switched (the part of them whose
-        last supply came from another place); resold (cents of boxes whose trace code stands on another
-        person's claim too); rare (cents of rare costly items).
+        quantities); basket (of items alone: stays of unequal length differ in quantities); supply (days
+        the longest drug lasts); early (cents of drugs refilled although at least `UNUSED` of the last
+        supply of their class was left); switched (the part of them whose last supply came from another
+        place); resold (cents of boxes whose trace code stands on another person's claim too); rare (cents
+        of rare costly items).
     """
-    charges = scope.keep("ring_charges", _charges(scope, claims))
-    order = ibis.window(group_by="claim_id", order_by=[ibis.desc(charges.cents), charges.item])
-    charges = charges.mutate(place_in=ibis.row_number().over(order))
+    cuts = _cuts(scope, claims)
+    charges = scope.keep("ring_charges", _charges(scope, claims, cuts))
+    return _in_parts(scope, "ring_contents", len(cuts), lambda part: _summed(_within(charges, *cuts[part])))
+
+
+def _cuts(scope: Scope, claims: ir.Table) -> list[tuple[str, str]]:
+    """Ranges of claim ids (from, and below; empty for no bound) of at most about `AT_ONCE` claims each.
+
+    Ranges rather than remainders: files are mostly written in the order of the ids, so that a range is
+    read without reading everything.
+    """
+    count = scope.engine.to_arrow(claims.count().as_table(), "ring_claims_count").column(0)[0].as_py()
+    parts = max(1, math.ceil(count / AT_ONCE))
+    if parts == 1:
+        return [("", "")]
+    numbered = claims.select("claim_id", part=ibis.ntile(parts).over(order_by="claim_id"))
+    begins = numbered.group_by("part").agg(begin=numbered.claim_id.min())
+    found = sorted(scope.engine.to_arrow(begins.select("begin"), "ring_claims_cuts").column(0).to_pylist())
+    return list(zip(["", *found[1:]], [*found[1:], ""], strict=True))
+
+
+def _within(rows: ir.Table, low: str, high: str) -> ir.Table:
+    """Rows of a range of claim ids."""
+    rows = rows.filter(rows.claim_id >= low) if low else rows
+    return rows.filter(rows.claim_id < high) if high else rows
+
+
+def _in_parts(scope: Scope, name: str, parts: int, make: Callable[[int], ir.Table]) -> ir.Table:
+    """Keep a table that is computed part by part; its parts share no rows."""
+    if parts == 1:
+        return scope.keep(name, make(0))
+    return ibis.union(*(scope.keep(f"{name}_{part}", make(part)) for part in range(parts)))
+
+
+def _summed(charges: ir.Table) -> ir.Table:
+    """Sums per claim; see `contents`."""
     of = lambda *names: exact_sum(ibis.ifelse(charges.category.isin(names), charges.cents, 0))  # noqa: E731
-    first = charges.place_in == 0
+    # The dearest item (of equals the first) and its cents in one number: sorting everything costs more.
+    top = (charges.cents * _ITEMS + (_ITEMS - 1 - charges.item)).max()
     # Squared, so that one item more of this and one less of that do not make the same sum.
-    mark = (charges.item * 7919 + charges.milli) % PRIME
-    return scope.keep(
-        "ring_contents",
-        charges.group_by("claim_id").agg(
-            charged=charges.count(),
-            drug=of("drug", "herb"),
-            exam=of("exam", "lab"),
-            treatment=of("treatment", "surgery"),
-            care=of("bed", "nursing"),
-            top_cents=ibis.ifelse(first, charges.cents, ibis.null("int64")).max(),
-            top_item=ibis.ifelse(first, charges.item, ibis.null("int64")).max(),
-            bundle=integer((mark * mark % PRIME).sum()) % PRIME,
-            supply=charges.supply.max().fill_null(0.0),
-            early=exact_sum(charges.early),
-            switched=exact_sum(charges.switched),
-            resold=exact_sum(ibis.ifelse(charges.is_resold, charges.cents, 0)),
-            rare=exact_sum(ibis.ifelse(charges.is_rare, charges.cents, 0)),
-        ),
+    mark, kind = (charges.item * 7919 + charges.milli) % PRIME, (charges.item * 104_729 + 1) % PRIME
+    rows = charges.group_by("claim_id").agg(
+        charged=charges.count(),
+        drug=of("drug", "herb"),
+        exam=of("exam", "lab"),
+        treatment=of("treatment", "surgery"),
+        care=of("bed", "nursing"),
+        top=top,
+        bundle=integer((mark * mark % PRIME).sum()) % PRIME,
+        basket=integer((kind * kind % PRIME).sum()) % PRIME,
+        supply=charges.supply.max().fill_null(0.0),
+        early=exact_sum(charges.early),
+        switched=exact_sum(charges.switched),
+        resold=exact_sum(ibis.ifelse(charges.is_resold, charges.cents, 0)),
+        rare=exact_sum(ibis.ifelse(charges.is_rare, charges.cents, 0)),
     )
+    return rows.mutate(top_cents=rows.top // _ITEMS, top_item=_ITEMS - 1 - rows.top % _ITEMS).drop("top")
 
 
-def _charges(scope: Scope, claims: ir.Table) -> ir.Table:
+def _charges(scope: Scope, claims: ir.Table, cuts: list[tuple[str, str]]) -> ir.Table:
     """One row per claim and item: cents, thousandths of quantity, days of supply, early cents, rarity."""
     lines, items = relation("lines"), relation("items")
     # Only the period's own lines: a later item must not change the numbers of the others.
@@ -70,35 +109,49 @@ def _charges(scope: Scope, claims: ir.Table) -> ir.Table:
     codes = known.select("item_code").distinct()
     codes = left(codes, items.select("item_code", "drug_class", "days_per_unit"), "item_code")
     order = ibis.row_number().over(order_by="item_code").cast("int64")
-    codes = scope.keep("ring_items", codes.mutate(item=order))
-    rows = known.inner_join(claims.select("claim_id", "person", "place", "settled_second"), "claim_id")
-    rows = left(rows, codes.select("item_code", "item", "drug_class", "days_per_unit"), "item_code")
-    lasting = ibis.coalesce(rows.days_supply.cast("float64"), rows.quantity * rows.days_per_unit)
-    is_drug = rows.category.isin(("drug", "herb"))
-    rows = rows.mutate(lasting=ibis.ifelse(is_drug, lasting, ibis.null("float64")).clip(0.0, 400.0))
-    charged = rows.group_by(["claim_id", "item"]).agg(
-        person=rows.person.max(),
-        place=rows.place.max(),
-        settled_second=rows.settled_second.max(),
-        category=rows.category.max(),
-        same=ibis.coalesce(rows.drug_class.max(), rows.item_code.max()),
-        cents=exact_sum(rows.amount),
-        milli=exact_sum((rows.quantity * 1000).round().cast("int64")),
-        supply=rows.lasting.max(),
-    )
-    charged = scope.keep("ring_charged", charged.filter(charged.cents > 0))
-    charged = left(charged, _early(scope, charged), ["claim_id", "item"])
-    charged = left(charged, _rare(scope, charged), "item")
-    charged = left(charged, _resold(scope, rows), ["claim_id", "item"])
-    return charged.mutate(
-        early=charged.early.fill_null(0),
-        switched=charged.switched.fill_null(0),
-        is_resold=charged.is_resold.fill_null(False),
-        is_rare=charged.is_rare & (charged.cents >= COSTLY),
+    codes = codes.mutate(item=order, same=ibis.coalesce(codes.drug_class, codes.item_code))
+    codes = codes.mutate(same=ibis.dense_rank().over(order_by="same").cast("int64"))
+    codes = scope.keep("ring_items", codes.drop("drug_class"))
+
+    def rows(low: str, high: str) -> ir.Table:
+        out = _within(lines.filter(lines.item_code.notnull()), low, high)
+        some = _within(claims, low, high)
+        out = out.inner_join(some.select("claim_id", "person", "place", "settled_second"), "claim_id")
+        return left(out, codes, "item_code")
+
+    def charged(part: int) -> ir.Table:
+        of = rows(*cuts[part])
+        lasting = ibis.coalesce(of.days_supply.cast("float64"), of.quantity * of.days_per_unit)
+        is_drug = of.category.isin(("drug", "herb"))
+        of = of.mutate(lasting=ibis.ifelse(is_drug, lasting, ibis.null("float64")).clip(0.0, 400.0))
+        found = of.group_by(["claim_id", "item"]).agg(
+            person=of.person.max(),
+            place=of.place.max(),
+            settled_second=of.settled_second.max(),
+            category=of.category.max(),
+            same=of.same.max(),
+            cents=exact_sum(of.amount),
+            milli=exact_sum((of.quantity * 1000).round().cast("int64")),
+            supply=of.lasting.max(),
+        )
+        return found.filter(found.cents > 0)
+
+    parts = len(cuts)
+    found = _in_parts(scope, "ring_charged", parts, charged)
+    of_person = lambda part: _early(found.filter(found.person % parts == part))  # noqa: E731
+    early = _in_parts(scope, "ring_early", parts, of_person)
+    found = left(found, early, ["claim_id", "item"])
+    found = left(found, _rare(scope, found), "item")
+    found = left(found, _resold(scope, rows("", "")), ["claim_id", "item"])
+    return found.mutate(
+        early=found.early.fill_null(0),
+        switched=found.switched.fill_null(0),
+        is_resold=found.is_resold.fill_null(False),
+        is_rare=found.is_rare & (found.cents >= COSTLY),
     )
 
 
-def _early(scope: Scope, charged: ir.Table) -> ir.Table:
+def _early(charged: ir.Table) -> ir.Table:
     """Cents of refills that came while the last supply of the same class of drug was not used up."""
     drugs = charged.filter(charged.supply > 0)
     order = ibis.window(group_by=["person", "same"], order_by=["settled_second", "claim_id", "item"])
@@ -113,14 +166,14 @@ def _early(scope: Scope, charged: ir.Table) -> ir.Table:
     early = (unused >= UNUSED * drugs.last_supply) & (drugs.last_claim != drugs.claim_id)
     drugs = drugs.filter(early & (drugs.last_supply >= 5.0))
     switched = ibis.ifelse(drugs.last_place != drugs.place, drugs.cents, 0)
-    return scope.keep("ring_early", drugs.select("claim_id", "item", early="cents", switched=switched))
+    return drugs.select("claim_id", "item", early="cents", switched=switched)
 
 
 def _resold(scope: Scope, rows: ir.Table) -> ir.Table:
     """Claims and items whose trace code also stands on another person's claim."""
     traced = rows.filter(rows.trace_code.notnull() & (rows.trace_code != ""))
-    codes = traced.group_by("trace_code").agg(people=traced.person.nunique())
-    again = traced.semi_join(codes.filter(codes.people > 1), "trace_code")
+    codes = traced.group_by("trace_code").agg(least=traced.person.min(), most=traced.person.max())
+    again = traced.semi_join(codes.filter(codes.least < codes.most), "trace_code")
     again = again.select("trace_code", "claim_id", "item", "person", "place", "settled_second")
     again = scope.keep("ring_traced", again).select("claim_id", "item").distinct()
     return scope.keep("ring_resold", again.mutate(is_resold=ibis.literal(True)))

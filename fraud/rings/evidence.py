@@ -22,12 +22,13 @@ MEANS = (
     "rare_over", "bundle_rate", "item_rate", "places", "age", "certificates", "top_doctor_share",
     "top_operator_share", "top_item_share", "top_weekday_share", "place_claims", "place_people",
     "place_dear", "place_early", "near_sum", "near_partners", "near_mean", "near_five",
+    "twin_share", "twin_over", "doctor_day", "reason_day", "out_day", "odd_share", "meanwhile",
     "same_place", "same_doctor", "same_operator", "same_item", "own_sum", "span", "elsewhere",
 )  # fmt: skip
 SPREADS = ("score", "claims", "cents", "dear_mean", "per_claim", "gap_mean", "age", "supply_mean", "span",
            "first_day", "last_day")  # fmt: skip
-SHARED = ("place", "top_doctor", "top_operator", "top_item", "top_weekday", "household", "employer", "region",
-          "phone", "address")  # fmt: skip
+SHARED = ("place", "top_doctor", "top_operator", "top_item", "top_weekday", "top_odd", "household",
+          "employer", "region", "phone", "address")  # fmt: skip
 
 
 def memberships(candidates: Sequence[np.ndarray], suspects: Suspects, score: np.ndarray) -> pd.DataFrame:

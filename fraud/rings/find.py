@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.stats import false_discovery_control
 
 from fraud.engines import Engine
 from fraud.errors import UsageError
@@ -145,7 +146,7 @@ def _patient_rings(scope: Period, settings: RingSettings, models: RingModels, cl
         suspects = suspected(scope, models)
         score = models.predict("company", suspects.ties)
     with clock("igraph: candidates"):
-        found = ranked(suspects, score, not_meeting(scope, suspects, score))
+        found = ranked(suspects, score, *not_meeting(scope, suspects, score))
     with clock("models: ranking"):
         chosen = _chosen(scope, found, settings, models)
         if not chosen.numbers:
@@ -174,10 +175,8 @@ def _doctor_rings(found: ReferralRings, settings: RingSettings) -> Described:
     if found.rings.empty:
         return Described(*(pd.DataFrame() for _ in range(4)))
     p = found.rings["p_value"].to_numpy(float)
-    order = np.argsort(p, kind="stable")
-    q = np.empty(len(p))
-    raised = p[order] * max(found.tested, len(p)) / np.arange(1, len(p) + 1)
-    q[order] = np.minimum(np.minimum.accumulate(raised[::-1])[::-1], 1.0)
+    untold = np.ones(max(found.tested - len(p), 0))  # receivers that were tested and are no rings
+    q = false_discovery_control(np.concatenate([p, untold]))[: len(p)]
     rings = found.rings.assign(q_value=q)
     rings = rings[rings["q_value"] <= settings.max_q].reset_index(drop=True)
     number = {name: i for i, name in enumerate(rings["ring_id"])}

@@ -36,6 +36,8 @@ DEAR = 10_000
 """Cents of drugs fetched too early from which on a refill is looked at."""
 INVOICES = 5_000
 """Largest gap of invoice numbers that may count as neighbouring."""
+ITEMS = 3
+"""Items of a claim from which on it is odd that another has the very same."""
 FOLLOWS = 5
 """Days within which a purchase follows a visit."""
 
@@ -80,6 +82,8 @@ VIEWS = (
          ("place", "item"), 6, 45 * DAY, 2.0, "share"),
     View("refill", "同机构提前取同一药品", "the same drug fetched too early at the same place",
          ("place", "item"), 6, 45 * DAY, 2.0, "share"),
+    View("bundle", "同机构收费项目完全相同", "charged exactly the same items at the same place",
+         ("place", "item"), 6, 45 * DAY, 2.0, "share"),
     View("route", "同一医师开方后到同一药店", "from the same doctor on to the same pharmacy",
          ("place", "doctor"), 8, 45 * DAY, 2.0, "share"),
     View("invoice", "发票号码相连", "invoices with neighbouring numbers",
@@ -100,6 +104,8 @@ def entries(scope: Scope, view: View) -> ir.Table:
         rows = visits.filter(visits.is_stay == 1)
     elif view.name == "route":
         rows = _routes(visits)
+    elif view.name == "bundle":
+        rows = _copied(visits)
     elif view.name == "invoice":
         number = visits.invoice_no.re_extract(r"([0-9]{1,15})$", 1).nullif("").cast("int64")
         rows = visits.mutate(second=number).filter(lambda t: t.second.notnull() & (t.out_of_region == 1))
@@ -108,6 +114,14 @@ def entries(scope: Scope, view: View) -> ir.Table:
         chosen = charges.is_rare if view.name == "item" else (charges.early >= DEAR)
         rows = visits.inner_join(charges.filter(chosen).select("claim_id", "item"), "claim_id")
     return rows.select("claim_id", "person", *view.queue, "second", "day", "day_out")
+
+
+def _copied(visits: ir.Table) -> ir.Table:
+    """Claims of at least `ITEMS` items whose very items somebody else was charged at the place, too."""
+    keys = ["place", "visit_type", "basket"]
+    rows = visits.filter(visits.charged >= ITEMS)
+    people = rows.group_by(keys).agg(least=rows.person.min(), most=rows.person.max())
+    return rows.semi_join(people.filter(people.least < people.most), keys).mutate(item=rows.basket)
 
 
 def _routes(visits: ir.Table) -> ir.Table:

@@ -1,6 +1,6 @@
 """The stages that lead from a dataset to ranked candidates; `find` and the training script share them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.dataset as pads
 
 from fraud.engines import Engine, part_files
-from fraud.rings import candidates, evidence, meetings, profiles, ties, visits
+from fraud.rings import alike, candidates, evidence, meetings, profiles, ties, visits
 from fraud.rings.meetings import VIEWS
 from fraud.rings.model import RingModels
 from fraud.rings.suspects import LEAST, Suspects, among, company
@@ -74,8 +74,10 @@ def with_company(suspects: Suspects) -> Suspects:
     return Suspects(pd.concat([suspects.ties, company(suspects)], axis=1), suspects.edges)
 
 
-def not_meeting(scope: visits.Period, suspects: Suspects, score: np.ndarray) -> list[tuple[int, ...]]:
-    """Candidates that need not meet, among the more suspected people."""
+def not_meeting(
+    scope: visits.Period, suspects: Suspects, score: np.ndarray
+) -> tuple[list[tuple[int, ...]], dict[str, alike.Buyers]]:
+    """Candidates that need not meet, among the more suspected people; and what these buy."""
     strong = np.unique(suspects.ties["person"].to_numpy()[score >= profiles.LEAST])
     chosen = scope.small_table("ring_strong", {"person": pa.array(strong, pa.int64())})
     read = lambda rows, name: scope.engine.to_arrow(rows, name).to_pandas()  # noqa: E731
@@ -83,8 +85,9 @@ def not_meeting(scope: visits.Period, suspects: Suspects, score: np.ndarray) -> 
     suppliers = read(profiles.fences(scope).semi_join(chosen, "person"), "ring_fences")
     usual = read(profiles.holders(scope), "ring_holders")
     ties = suspects.ties
-    home = partial(profiles.homes, ties["person"].to_numpy(), ties["place"].to_numpy())
-    return list(profiles.groups(bought, usual, suppliers, people(scope), home))
+    home = partial(alike.homes, ties["person"].to_numpy(), ties["place"].to_numpy())
+    buyers = alike.buyers(bought, usual, people(scope), home)
+    return list(alike.groups(buyers, suppliers)), buyers
 
 
 def people(scope: visits.Period) -> int:
@@ -93,11 +96,18 @@ def people(scope: visits.Period) -> int:
     return int(scope.engine.to_arrow(count, "ring_people_count").column(0)[0].as_py())
 
 
-def ranked(suspects: Suspects, score: np.ndarray, others: Iterable[tuple[int, ...]]) -> Ranked:
+def ranked(
+    suspects: Suspects,
+    score: np.ndarray,
+    others: Iterable[tuple[int, ...]],
+    buyers: Mapping[str, alike.Buyers],
+) -> Ranked:
     """Candidates with their measures."""
     groups = candidates.find(suspects, score, others)
     rows = evidence.memberships(groups, suspects, score)
-    return Ranked(suspects, score, groups, rows, evidence.measure(rows, suspects, score))
+    measures = evidence.measure(rows, suspects, score)
+    measures = pd.concat([measures, alike.likeness(groups, buyers)], axis=1)
+    return Ranked(suspects, score, groups, rows, measures)
 
 
 def choose(groups: list[np.ndarray], quality: np.ndarray, truth: np.ndarray) -> list[int]:

@@ -12,12 +12,14 @@ import ibis.expr.types as ir
 
 from fraud.features.measures import DAY, exact_sum, fixed_mean, flag, left, ratio
 from fraud.features.scope import Scope
-from fraud.rings.meetings import VIEWS
+from fraud.rings.meetings import ITEMS, VIEWS
 from fraud.schema import relation
 
 KEYS = ["person", "place"]
 COURSES = ("Z49", "Z50", "Z51", "Z52", "N18")
 """Diagnoses that bring people again and again for good reason: dialysis, rehabilitation, chemotherapy."""
+OFTEN = 12
+"""Claims from which on a person has usual weekdays at a place."""
 
 
 def build(scope: Scope) -> ir.Table:
@@ -41,9 +43,12 @@ def _marked(scope: Scope) -> ir.Table:
     amount = ["place", "visit_type", "cents"]
     equal = rows.group_by(amount).agg(repeats=rows.person.nunique() - 1)
     rows = left(left(rows, same, bundle), equal, amount)
-    rows = _timed(rows)
+    basket = ["place", "visit_type", "basket"]
+    twins = rows.filter(rows.charged >= ITEMS).group_by(basket).agg(twins=lambda t: t.person.nunique() - 1)
+    rows = _beside(_timed(left(rows, twins, basket)))
     return rows.mutate(
         clones=rows.clones.fill_null(0),
+        twins=rows.twins.fill_null(0),
         hour=(rows["at"] % DAY).cast("float64") / 3600.0,
         timed=flag(rows["at"] % DAY != 0),
     )
@@ -57,6 +62,35 @@ def _timed(rows: ir.Table) -> ir.Table:
     rows = left(left(rows, days, ["place", "day"]), usual, "place")
     gap = (rows.day - rows.day.lag().over(order)).cast("float64")
     return rows.mutate(gap=gap, crowding=ratio(rows.crowd, rows.usual), weekday=rows.day % 7)
+
+
+def _beside(rows: ir.Table) -> ir.Table:
+    """How many others came that day to the doctor, for the same reason, or left on the same day; oddity.
+
+    A visit is odd on a weekday on which the person, who comes often, hardly ever comes to the place; a
+    stay is doubtful when the person is seen elsewhere meanwhile.
+    """
+    day = ["place", "day"]
+    for name, column, least, keys in (
+        ("doctor_day", "doctor", 0, [*day, "doctor"]),
+        ("reason_day", "diagnosis", "", [*day, "is_stay", "diagnosis"]),
+        ("out_day", "is_stay", 1, [*day, "is_stay", "day_out"]),
+    ):
+        there = rows.filter(rows[column] >= least)
+        there = there.group_by(keys).agg(**{name: there.count() - 1})
+        rows = left(rows, there, keys)
+    of_weekday = rows.group_by([*KEYS, "weekday"]).agg(on_weekday=rows.count())
+    habit = of_weekday.group_by(KEYS).agg(
+        on_usual=of_weekday.on_weekday.max(), on_any=of_weekday.on_weekday.sum()
+    )
+    rows = left(left(rows, of_weekday, [*KEYS, "weekday"]), habit, KEYS)
+    odd = (rows.on_any >= OFTEN) & (rows.on_weekday * 3 <= rows.on_usual)
+    rows = rows.mutate(is_odd=flag(odd), odd_doctor=ibis.ifelse(odd, rows.doctor, -1))
+    stays = rows.filter((rows.is_stay == 1) & (rows.day_out - rows.day >= 2))
+    stays = stays.select("claim_id", "person", begin="day", end="day_out")
+    seen = rows.filter(rows.is_stay == 0).select("person", "day").distinct()
+    seen = stays.inner_join(seen, "person").filter(lambda t: (t.day > t.begin) & (t.day < t.end))
+    return left(rows, seen.group_by("claim_id").agg(meanwhile=seen.count()), "claim_id")
 
 
 def _sums(visits: ir.Table) -> ir.Table:
@@ -92,6 +126,13 @@ def _sums(visits: ir.Table) -> ir.Table:
         clone_share=mean(visits.clones > 0),
         clone_mean=fixed_mean(ibis.least(visits.clones, 50).cast("float64")),
         equal_share=mean(visits["repeats"] > 0),
+        twin_share=mean(visits.twins > 0),
+        twin_mean=fixed_mean(ibis.least(visits.twins, 50).cast("float64")),
+        doctor_day=fixed_mean(visits.doctor_day.cast("float64").clip(0.0, 50.0)),
+        reason_day=fixed_mean(visits.reason_day.cast("float64").clip(0.0, 50.0)),
+        out_day=fixed_mean(visits.out_day.cast("float64").clip(0.0, 50.0)),
+        odd_share=mean(visits.is_odd == 1),
+        meanwhile=exact_sum(visits.meanwhile.fill_null(0)),
         late_share=mean(late),
         month_end_share=mean((visits.day % 30) >= 26),
         away_share=mean(visits.out_of_region == 1),
@@ -105,7 +146,8 @@ def _sums(visits: ir.Table) -> ir.Table:
     )
 
 
-_TOPS = (("doctor", "doctor"), ("operator", "operator"), ("item", "top_item"), ("weekday", "weekday"))
+_TOPS = (("doctor", "doctor"), ("operator", "operator"), ("item", "top_item"), ("weekday", "weekday"),
+         ("odd", "odd_doctor"))  # fmt: skip
 
 
 def _tops(visits: ir.Table) -> ir.Table:
@@ -186,6 +228,7 @@ def _places(visits: ir.Table) -> ir.Table:
         place_early=ratio(exact_sum(visits.early), exact_sum(visits.cents)),
         place_rare=ratio(exact_sum(visits.rare), exact_sum(visits.cents)),
         place_clone=fixed_mean(flag(visits.clones > 0).cast("float64")),
+        place_twin=fixed_mean(flag(visits.twins > 0).cast("float64")),
         place_equal=fixed_mean(flag(visits["repeats"] > 0).cast("float64")),
     )
 
@@ -213,6 +256,7 @@ def _compared(ties: ir.Table) -> ir.Table:
         early_over=ties.early_share - ties.place_early,
         rare_over=ties.rare_share - ties.place_rare,
         clone_over=ties.clone_share - ties.place_clone,
+        twin_over=ties.twin_share - ties.place_twin,
         gap_spread=ratio(
             ibis.greatest(ties.gap_square - ties.gap_mean * ties.gap_mean, ibis.literal(0.0)).sqrt(),
             ties.gap_mean,
@@ -237,6 +281,7 @@ def measures(columns: Sequence[str]) -> list[str]:
         "top_operator",
         "top_item",
         "top_weekday",
+        "top_odd",
         "weekdays",
         "gap_square",
     }

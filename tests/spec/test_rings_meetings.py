@@ -108,6 +108,26 @@ def test_invoices_of_one_book_meet(scope):
     assert pairs["pa", "pb"]["expected"] == pytest.approx(0.0001)
 
 
+def test_ties_know_who_came_and_left_with_them(tmp_path):
+    text = """
+p1 ward  card 2025-01-10T09:00:01 inpatient 9000 -
+p2 ward  card 2025-01-10T09:30:01 inpatient 9000 -
+p3 ward  card 2025-01-11T09:30:01 inpatient 9000 -
+p1 shop  -    2025-01-12T10:00:01 pharmacy   300 -
+p2 shop  -    2025-01-20T10:00:01 pharmacy   300 -
+"""
+    with open_engine(EngineSettings(), tmp_path / "work") as engine:
+        engine.open_dataset(_write(tmp_path / "town", text))
+        period = observe(engine, FIRST, FIRST)
+        ties = engine.to_arrow(period["ring_ties"]).to_pandas().set_index(["person", "place"]).sort_index()
+    shop, ward = 0, 1
+    assert ties.loc[[(0, ward), (1, ward), (2, ward)], "out_day"].tolist() == [1, 1, 0]
+    assert ties["out_day"].isna().loc[(0, shop)]  # nobody stays at a shop
+    assert ties.loc[(0, ward), "meanwhile"] == 1  # p1 lay in bed and was seen at the shop
+    assert ties["meanwhile"].sum() == 1
+    assert ties["doctor_day"].isna().all()
+
+
 def test_a_dataset_of_claims_alone_is_enough(tmp_path):
     text = "\n".join(
         f"p{i % 7} shop - 2025-01-{1 + i // 7:02d}T10:00:{i % 60:02d} pharmacy 90 -" for i in range(1, 90)

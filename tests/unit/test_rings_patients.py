@@ -11,11 +11,12 @@ import pytest
 from fraud.engines import open_engine
 from fraud.errors import UsageError
 from fraud.rings import find
+from fraud.rings.alike import buyers, groups, likeness
 from fraud.rings.communities import communities
 from fraud.rings.identity import identify
+from fraud.rings.meetings import VIEWS
 from fraud.rings.model import RingModels, load_models, q_values
-from fraud.rings.profiles import groups
-from fraud.rings.stages import choose
+from fraud.rings.stages import choose, observe
 from fraud.rings.suspects import Suspects, among, company
 from fraud.rings.words import explanations, kind
 from fraud.schema import month_number
@@ -72,14 +73,18 @@ def test_a_ring_keeps_its_id_through_joins_and_leaves():
 
 
 def test_suppliers_of_one_fence_are_a_candidate():
-    bought = pd.DataFrame({"person": [1, 1, 2, 2, 3, 3, 9], "item": [5, 6, 5, 6, 5, 6, 7], "claims": 2})
-    usual = pd.DataFrame({"item": [5, 6, 7], "people": [5, 5, 4000]})
+    bought = pd.DataFrame({"person": [1, 1, 2, 2, 3, 3, 9], "item": [5, 6, 5, 6, 5, 6, 7]})
+    bought = bought.assign(claims=2, many=0)
+    usual = pd.DataFrame({"item": [5, 6, 7], "people": [5, 5, 4000], "many": 1})
     suppliers = pd.DataFrame({"fence": [1, 1], "person": [1, 2]})
-    found = set(
-        groups(bought, usual, suppliers, 10_000, lambda people: np.zeros(len(people), dtype=np.int64))
-    )
+    alike = buyers(bought, usual, 10_000, lambda people: np.zeros(len(people), dtype=np.int64))
+    found = set(groups(alike, suppliers))
     assert (1, 2) in found
     assert (1, 2, 3) in found  # who buys like them joins
+    told = likeness([np.array([1, 2, 3]), np.array([1, 9])], alike)
+    assert told["alike_claims"].tolist() == pytest.approx([1.0, 0.0], abs=1e-5)
+    assert told["kept_claims"].tolist() == pytest.approx([1.0, 0.0])
+    assert told["alike_many"].tolist() == [0.0, 0.0]  # nobody took much
 
 
 def test_company_counts_suspected_partners():
@@ -89,7 +94,7 @@ def test_company_counts_suspected_partners():
     ties = ties.assign(top_doctor=[4, 4, 5], top_operator=np.nan, top_item=7)
     none = pd.DataFrame({c: pd.Series(dtype="int64") for c in ("a", "b", "place", "meetings")})
     none = none.assign(expected=0.0, weight=0.0)
-    pairs = dict.fromkeys(("minutes", "costly", "stay", "item", "refill", "route", "invoice"), none)
+    pairs = dict.fromkeys((v.name for v in VIEWS), none)
     pairs["minutes"] = pd.DataFrame(
         {"a": [1, 1], "b": [2, 8], "place": 1, "meetings": 3, "expected": 0.5, "weight": 4.0}
     )
@@ -223,14 +228,28 @@ def test_months_in_the_wrong_order_are_refused(town, tmp_path):
 # -- inputs that break others ----------------------------------------------------------------------
 
 
+def test_charges_summed_in_parts_are_the_same(tmp_path, monkeypatch):
+    from fraud.rings import contents
+
+    generate(tmp_path / "town", patients=300, months=3, seed=3, prevalence=5)
+    kept = []
+    for at_once in (4_000_000, 500):
+        monkeypatch.setattr(contents, "AT_ONCE", at_once)
+        with open_engine(EngineSettings(), tmp_path / f"work{at_once}") as engine:
+            engine.open_dataset(tmp_path / "town")
+            scope = observe(engine, FIRST, FIRST + 2)
+            ties = engine.to_arrow(scope["ring_ties"]).to_pandas()
+            kept.append(ties.sort_values(["person", "place"], ignore_index=True))
+    pd.testing.assert_frame_equal(*kept)
+    assert kept[0]["early_cents"].sum() > 0
+
+
 def test_a_crowded_shop_a_shared_doctor_and_a_frequent_patient_stay_bounded(tmp_path):
     import datetime as dt
 
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    from fraud.rings.meetings import VIEWS
-    from fraud.rings.stages import observe
     from fraud.schema import TABLES
 
     rng = np.random.default_rng(5)

@@ -49,6 +49,8 @@ class CircleKind(NamedTuple):
         Women only.
     next_role : tuple of str
         Where they go afterwards; an empty text for home.
+    alike : float
+        Share of the visits with one and the same bundle: a protocol or a package that all get.
     """
 
     name: str
@@ -70,6 +72,7 @@ class CircleKind(NamedTuple):
     drugs: float = 1.0
     female: bool = False
     next_role: tuple[str, ...] = ("",)
+    alike: float = 0.0
 
 
 @dataclass
@@ -143,6 +146,7 @@ CIRCLES: tuple[CircleKind, ...] = (
         codes=("Z50.100", "G81.900", "M47.800"),
         constant=("doctor",),
         often=3,
+        alike=0.5,
     ),
     CircleKind(
         "cataract_bus",
@@ -158,6 +162,7 @@ CIRCLES: tuple[CircleKind, ...] = (
         codes=("H25.900",),
         constant=("doctor",),
         often=2,
+        alike=0.7,
     ),
     CircleKind(
         "seasonal_tcm",
@@ -230,6 +235,7 @@ CIRCLES: tuple[CircleKind, ...] = (
         ages=(0, 101),
         codes=("Z27.900",),
         often=2,
+        alike=0.9,
     ),
     CircleKind(
         "after_work",
@@ -319,6 +325,7 @@ CIRCLES: tuple[CircleKind, ...] = (
         codes=("J20.900", "J18.900"),
         months=(11, 12, 1, 2),
         often=2,
+        alike=0.6,
         drugs=0.5,
     ),
     CircleKind(
@@ -347,5 +354,92 @@ CIRCLES: tuple[CircleKind, ...] = (
         visit_type="inpatient",
         codes=("M51.200", "M47.800", "Z54.900"),
         often=2,
+        alike=0.6,
+    ),
+    CircleKind(
+        "screening_day",
+        "乡镇筛查日",
+        refill=False,
+        roles=("community", "clinic", "secondary"),
+        size=(8, 40),
+        rhythms=("monthly", "bursts"),
+        gatherings=("minutes", "half_day", "day"),
+        ages=(40, 90),
+        ties=("block", "employer"),
+        codes=("Z00.000",),
+        often=3,
+        alike=0.9,
+    ),
+    CircleKind(
+        "winter_away",
+        "候鸟老人异地就医",
+        refill=True,
+        roles=("away",),
+        size=(4, 20),
+        rhythms=("fortnightly", "monthly", "bursts"),
+        gatherings=("day", "consecutive_days", "apart"),
+        ages=(58, 101),
+        certificates=_CHRONIC,
+        ties=("nobody", "block"),
+        months=(11, 12, 1, 2),
+        constant=("doctor", "nobody"),
+    ),
+    CircleKind(
+        "respite_stay",
+        "失能老人集中照护住院",
+        refill=False,
+        roles=("community", "tcm_hospital", "rehab", "private_hospital"),
+        size=(5, 18),
+        rhythms=("monthly", "month_end"),
+        gatherings=("half_day", "day", "consecutive_days"),
+        ages=(68, 101),
+        certificates=("stroke", "parkinson", "coronary", "copd"),
+        visit_type="inpatient",
+        codes=("I69.300", "I50.900", "J44.900", "G81.900"),
+        constant=("doctor",),
+        often=3,
+        alike=0.4,
+    ),
+    CircleKind(
+        "joint_referral",
+        "医联体上转复查",
+        refill=True,
+        roles=("community", "clinic"),
+        size=(5, 20),
+        rhythms=("fortnightly", "monthly", "bursts"),
+        gatherings=("half_day", "day", "consecutive_days"),
+        certificates=(*_CHRONIC, *_SPECIAL),
+        constant=("doctor",),
+        next_role=("secondary", "tertiary"),
+    ),
+    CircleKind(
+        "physiotherapy_course",
+        "理疗套餐疗程",
+        refill=False,
+        roles=("tcm_hospital", "community", "clinic", "rehab"),
+        size=(4, 14),
+        rhythms=("thrice_weekly", "course", "weekly"),
+        gatherings=("minutes", "half_day", "apart"),
+        ages=(36, 85),
+        codes=("M47.800", "M54.500", "M51.200"),
+        constant=("doctor", "nobody"),
+        often=3,
+        alike=0.5,
+    ),
+    CircleKind(
+        "pneumonia_wave",
+        "院感流行集中收治",
+        refill=False,
+        roles=("secondary", "private_hospital", "community"),
+        size=(5, 16),
+        rhythms=("bursts",),
+        gatherings=("day", "consecutive_days"),
+        ages=(50, 101),
+        ties=("block",),
+        visit_type="inpatient",
+        codes=("J18.900", "J20.900"),
+        months=(11, 12, 1, 2, 3),
+        often=2,
+        alike=0.5,
     ),
 )

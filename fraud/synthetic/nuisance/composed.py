@@ -3,7 +3,7 @@
 import numpy as np
 
 from fraud.synthetic.calendar import DAY, HOUR, Month
-from fraud.synthetic.city import KIND
+from fraud.synthetic.city import KIND, stable_seed
 from fraud.synthetic.crowds import arrivals, inside, session_days
 from fraud.synthetic.nuisance.base import Nuisance
 from fraud.synthetic.nuisance.circles import CIRCLES, Circle, CircleKind
@@ -193,7 +193,13 @@ class ComposedCircle(Nuisance):
             dx = np.array([c.dx[k] for k in kind.codes])[(patient + circle.number) % len(kind.codes)]
         else:
             dx = self.city.own_diagnosis(patient, rng)
+        alike = rng.random(n) < kind.alike
+        if kind.alike:
+            shared = c.dx[kind.codes[circle.number % len(kind.codes)]]
+            alike &= self.city.age_sex_ok(patient, np.full(n, shared), month.first)
+            dx = np.where(alike, shared, dx)
         days = np.rint(rng.normal(7, 1.5, n)).clip(3).astype(np.int64)
+        days = np.where(alike, 4 + circle.number % 6, days)
         end = start
         if kind.visit_type == "inpatient":
             end = (start // DAY + days) * DAY + rng.integers(9 * HOUR, 15 * HOUR, n)
@@ -207,6 +213,8 @@ class ComposedCircle(Nuisance):
             end=end,
             visit_type=VISIT_TYPE[kind.visit_type],
             dx=dx,
+            seed=np.where(alike, stable_seed(circle.number, self.code, self.city.seed), np.uint64(0)),
+            regimen=np.where(alike, int(circle.members[0]), -1),
             drug_mult=kind.drugs,
             out_of_region=self._is_far(circle.place),
             group=circle.number,

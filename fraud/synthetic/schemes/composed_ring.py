@@ -1,23 +1,32 @@
 """Composed rings: gangs that nobody designed, each with a way of working drawn at random."""
 
+from dataclasses import replace
+
 import numpy as np
 
-from fraud.schema import CATEGORIES
 from fraud.synthetic.calendar import DAY, HOUR, Month
-from fraud.synthetic.city import KIND, stable_seed
+from fraud.synthetic.city import KIND
 from fraud.synthetic.crowds import arrivals, chosen_open, inside, session_days
-from fraud.synthetic.orders import Orders
-from fraud.synthetic.schemes.base import Group, Scheme
+from fraud.synthetic.schemes.base import Group
+from fraud.synthetic.schemes.composed_charges import ComposedCharges
 from fraud.synthetic.schemes.ways import PLACES, Way, draw_way
 from fraud.synthetic.visits import VISIT_TYPE, Visits
 
 _LEAST_SESSIONS = 3  # so that a member has a few claims, and the gang a shape
 _REST = 25  # days between two stays of a member
-_BUNDLES = ("M54.500", "K29.500", "M51.200", "G47.000", "U62.000", "M47.800", "I10")
-_WARD_BUNDLES = ("M51.200", "I69.300", "I10", "M47.800", "J20.900", "I25.103")
+_MOST = 60  # members
+_HOURS = {"doctor_pharmacy": 2, "referral": 2, "tour": 2}  # claims of a member at each session
+# Courses that a gang may pad: certificate its members hold (anybody where empty) and diagnosis, by place.
+_COURSES: dict[str, tuple[tuple[str, str], ...]] = {
+    "rehab": (("stroke", "Z50.100"), ("", "G81.900"), ("", "M47.800")),
+    "tcm_hospital": (("stroke", "Z50.100"), ("", "M51.200"), ("", "U62.000")),
+    "community": (("", "M47.800"), ("", "J20.900"), ("stroke", "G81.900")),
+    "secondary": (("cancer", "Z51.100"), ("ckd_dialysis", "Z49.100"), ("", "M54.500")),
+    "dialysis": (("ckd_dialysis", "Z49.100"),),
+}
 
 
-class ComposedRing(Scheme):
+class ComposedRing(ComposedCharges):
     """A gang whose anchor, meetings, rhythm, recruits and charges are drawn block by block."""
 
     name, zh = "composed_ring", "组合团伙"
@@ -34,11 +43,16 @@ class ComposedRing(Scheme):
             way = draw_way(own, self.city.people.n)
             days = self._calendar(way, own)
             sessions = sum(len(d) for d in days)
-            share = max(self.lerp(way.rotation, max(0.25, 0.6 * way.rotation)), _LEAST_SESSIONS / sessions)
+            share = self.careful(way.care_time, way.rotation, max(0.25, 0.6 * way.rotation))
+            share = max(share, _LEAST_SESSIONS / sessions)
             present = min(way.size, max(2, round(way.size * share)))
-            each = present * {"doctor_pharmacy": 2, "tour": 2}.get(way.anchor, 1)
+            if way.turnover != "regulars":  # more people in all, no more of them at a time
+                seats = present * sessions * (1.0 if way.turnover == "once" else 0.4)
+                most = min(_MOST, max(5, self.city.people.n // 25))
+                way = replace(way, size=int(np.clip(round(seats * own.uniform(0.6, 1.0)), way.size, most)))
+            each = present * _HOURS.get(way.anchor, 1)
             group = Group(len(groups), np.array([len(d) * each for d in days], dtype=np.int64))
-            group.facts |= {"way": way, "days": days, "present": present, "free": {}}
+            group.facts |= {"way": way, "days": days, "present": present, "free": {}, "turn": 0, "stock": []}
             group.blocks = way.blocks()
             groups.append(group)
             claims += int(group.quota.sum())
@@ -63,9 +77,9 @@ class ComposedRing(Scheme):
                 first, np.concatenate([days[first.index], more]), always_open=around_the_clock
             )
         return [
-            np.where(rng.random(len(d)) < self.lerp(0.0, 0.5), d + rng.integers(-3, 4, len(d)), d).clip(
-                m.first, m.first + m.days - 1
-            )
+            np.where(
+                rng.random(len(d)) < self.careful(way.care_time, 0.0, 0.5), d + rng.integers(-3, 4, len(d)), d
+            ).clip(m.first, m.first + m.days - 1)
             for m, d in zip(months, days, strict=True)
         ]
 
@@ -73,16 +87,31 @@ class ComposedRing(Scheme):
         """Choose members, places and whoever is constant there, from the gang's own generator."""
         own = self.city.rng(self.name, "actors", group.number)
         way, q = group.facts["way"], self.city.providers
+        role = str(own.choice(PLACES[way.anchor])) if PLACES[way.anchor] else ""
+        group.facts["course"] = ("", "")
+        if way.anchor == "course":
+            options = _COURSES[role]
+            group.facts["course"] = options[int(own.integers(0, len(options)))]
         self._enlist(group, own)
         group.facts["desk_of"] = np.full(q.n, -1)
         group.facts["doctor_of"] = np.full(q.n, -1)
-        roles = PLACES[way.anchor]
-        count = {"tour": way.run, "item": 0}.get(way.anchor, 1)
-        places = [self._settle_at(group, str(own.choice(roles)), "place", own) for _ in range(count)]
+        paired = way.anchor in ("doctor_pharmacy", "referral")
+        count = {"tour": way.run, "item": 0}.get(way.anchor, 1 if paired else way.spots)
+        roles = (
+            [str(own.choice(PLACES[way.anchor])) for _ in range(count)]
+            if way.anchor == "tour"
+            else [role] * count
+        )
+        places = [self._settle_at(group, r, "place", own) for r in roles]
         if way.anchor == "doctor_pharmacy":
             places.append(self._settle_at(group, "pharmacy", "pharmacy", own))
-        group.facts["places"] = np.array(list(dict.fromkeys(places)), dtype=np.int64)
-        self._stock(group, own)
+        elif way.anchor == "referral":
+            further = str(own.choice(("secondary", "tertiary", "private_hospital", "tcm_hospital")))
+            places.append(self._settle_at(group, further, "place", own))
+        group.facts["places"] = np.array(places if paired else list(dict.fromkeys(places)), dtype=np.int64)
+        if way.fence:
+            self.institution(group, ("pharmacy", "clinic"), own, role="fence")
+        self.stock(group, own)
 
     def _enlist(self, group: Group, rng: np.random.Generator) -> None:
         """Recruit members; the more camouflage, the fewer of them know each other."""
@@ -92,7 +121,10 @@ class ComposedRing(Scheme):
             held = p.certificates.sum(axis=0)
             common = np.flatnonzero(held >= 3 * way.size)
             certificate = self.city.catalogue.certificates[int(rng.choice(common))] if len(common) else "any"
-        pool = self._pool(certificate, 48 if way.anchor == "ward" else 36)
+        ill = group.facts["course"][0] or certificate
+        pool = self._pool(ill, 48 if way.anchor == "ward" else 36)
+        if len(pool) < way.size:
+            pool = self._pool(certificate, 36)
         if way.life != "any":
             rate = p.chronic_rate + p.acute_rate + p.pharmacy_rate
             half = np.median(rate[pool])
@@ -104,7 +136,7 @@ class ComposedRing(Scheme):
         if tie is not None:
             seats = pool[tie[pool] >= 0]
             seat = int(rng.choice(seats if len(seats) else pool))
-            close = rng.permutation(pool[tie[pool] == tie[seat]])[: round(size * self.lerp(0.9, 0.3))]
+            close = rng.permutation(pool[tie[pool] == tie[seat]])[: round(size * self.lerp(0.9, 0.2))]
         rest = rng.permutation(np.setdiff1d(pool, close))[: size - len(close)]
         members = rng.permutation(np.concatenate([close, rest])).astype(np.int64)
         group.facts["member"] = members
@@ -122,36 +154,14 @@ class ComposedRing(Scheme):
         if way.constant == "operator" or way.anchor == "desk":
             group.facts["desk_of"][place] = self.operator(place, rng)
             group.members.append(("operator", int(group.facts["desk_of"][place]), "operator"))
-        if not shop and (way.constant == "doctor" or way.anchor in ("doctor", "doctor_pharmacy")):
+        if not shop and (way.constant == "doctor" or way.anchor in ("doctor", "doctor_pharmacy", "referral")):
             group.facts["doctor_of"][place] = self.doctor(
-                group, place, rng, ("general", "cardiology", "tcm", "endocrinology")
+                group,
+                place,
+                rng,
+                ("general", "cardiology", "tcm", "endocrinology", "neurology", "nephrology"),
             )
         return place
-
-    def _stock(self, group: Group, rng: np.random.Generator) -> None:
-        """Choose what the gang charges: drugs in demand, one costly item, or a recipe of fixed quantities."""
-        c, f, way = self.city.catalogue, group.facts, group.facts["way"]
-        cat = {name: c.category == CATEGORIES.index(name) for name in ("drug", "herb", "exam", "treatment")}
-        fits = (c.sex_limit < 0) & np.isnan(c.min_age) & np.isnan(c.max_age) & (c.eligible_rate >= 0.9)
-        shop = fits & (cat["drug"] | cat["herb"])
-        dear = np.flatnonzero(shop & (c.base_price > 7_000) & (c.base_price < 60_000))
-        resale = np.flatnonzero(shop & c.resale & (c.base_price > 3_000) & (c.base_price < 50_000))
-        primary = {KIND["primary"], KIND["pharmacy"]}
-        small = way.anchor == "item" or any(int(self.city.providers.kind[x]) in primary for x in f["places"])
-        low, high = (3_000, 25_000) if small else (10_000, 95_000)
-        work = np.flatnonzero(
-            fits
-            & (cat["herb"] | cat["exam"] | cat["treatment"])
-            & (c.base_price >= low)
-            & (c.base_price < high)
-        )
-        if way.content == "costly":
-            f["shop_menu"], f["clinic_menu"] = rng.choice(dear, 1), rng.choice(work, 1)
-        else:
-            f["shop_menu"] = f["clinic_menu"] = rng.choice(resale, round(self.lerp(3, 8)), replace=False)
-        f["recipe"] = rng.choice(resale, 3, replace=False), rng.integers(1, 4, 3)
-        bundles = _WARD_BUNDLES if way.anchor == "ward" else _BUNDLES
-        f["dx"] = c.dx[str(rng.choice(bundles))]
 
     # -- meetings ------------------------------------------------------------------------------
 
@@ -160,44 +170,78 @@ class ComposedRing(Scheme):
     ) -> Visits:
         """All sessions of the month, from the gang's own generator."""
         own = self.city.rng(self.name, "month", group.number, month.index)
+        self.resell(group, count, month, honest, own)
         days = group.facts["days"][month.index].tolist()
-        return Visits.concat([self._session(group, int(d), k, month, own) for k, d in enumerate(days)])
+        parts = [self._session(group, int(d), month, own) for d in days]
+        made = Visits.concat(parts)
+        return self._on_free_days(group, made, month, honest, own) if group.facts["course"][1] else made
 
-    def _session(self, group: Group, day: int, turn: int, month: Month, rng: np.random.Generator) -> Visits:
+    def _session(self, group: Group, day: int, month: Month, rng: np.random.Generator) -> Visits:
         """One session: who is present, when they come, and to which places."""
         f, way = group.facts, group.facts["way"]
         day = self._on_duty(group, day, month)
         patient = self._present(group, day, rng)
-        n = len(patient)
+        turn, n = f["turn"], len(patient)
+        f["turn"] += 1
         if not n:
             return Visits.make(0)
         shop = way.anchor == "pharmacy"
         profile = "pharmacy" if shop else "clinic"
-        gap, lag = way.gap * self.lerp(1.0, 3.0), way.lag
+        care = way.care_time
+        gap, lag = way.gap * self.careful(care, 1.0, 4.0), way.lag
         start = arrivals(way.gathering, n, day, month, rng, gap=gap, lag=lag, run=way.run, profile=profile)
-        alone = rng.random(n) < self.lerp(0.02, 0.4)
+        alone = rng.random(n) < self.careful(care, 0.02, 0.45)
         start = np.where(alone, self.moments(month, n, rng, profile), start)
         if way.anchor == "item":
             return self._claims(group, patient, self._anywhere(patient, rng), start, rng)
         if way.anchor == "tour":
-            places = f["places"][(turn + np.arange(min(2, len(f["places"])))) % len(f["places"])]
-            step = int(rng.choice([HOUR, 3 * HOUR, DAY]))
-            legs = [
-                self._claims(group, patient, np.full(n, x), inside(start + i * step, month), rng)
-                for i, x in enumerate(places)
-            ]
-            return Visits.concat(legs)
-        place = np.full(n, f["places"][0])
-        if way.anchor not in ("ward", "away"):
-            away = rng.random(n) < self.lerp(0.0, 0.15)
+            return self._tour(group, patient, start, turn, month, rng)
+        paired = way.anchor in ("doctor_pharmacy", "referral")
+        place = np.full(n, f["places"][0 if paired else turn % len(f["places"])])
+        if way.anchor not in ("ward", "away", "course"):
+            away = rng.random(n) < self.careful(way.care_cover, 0.0, 0.2)
             place = np.where(away, self._anywhere(patient, rng, shop=shop), place)
         made = self._claims(group, patient, place, start, rng)
-        if way.anchor != "doctor_pharmacy":
+        if not paired:
             return made
-        soon = rng.random(n) < self.lerp(0.95, 0.5)
-        later = np.where(soon, rng.integers(HOUR // 2, 4 * HOUR, n), rng.integers(20 * HOUR, 96 * HOUR, n))
-        bought = self._claims(group, patient, np.full(n, f["places"][-1]), start + later, rng)
-        return Visits.concat([made, bought])
+        soon = rng.random(n) < self.careful(care, 0.95, 0.4)
+        days = 4 if way.anchor == "doctor_pharmacy" else 10
+        later = np.where(soon, rng.integers(HOUR // 2, 4 * HOUR, n), rng.integers(20 * HOUR, days * DAY, n))
+        then = self._claims(group, patient, np.full(n, f["places"][-1]), start + later, rng)
+        return Visits.concat([made, then])
+
+    def _tour(
+        self,
+        group: Group,
+        patient: np.ndarray,
+        start: np.ndarray,
+        turn: int,
+        month: Month,
+        rng: np.random.Generator,
+    ) -> Visits:
+        """Two places of the tour, one after the other."""
+        every = group.facts["places"]
+        places = every[(turn + np.arange(min(2, len(every)))) % len(every)]
+        step = int(rng.choice([HOUR, 3 * HOUR, DAY]))
+        legs = [
+            self._claims(group, patient, np.full(len(patient), x), inside(start + i * step, month), rng)
+            for i, x in enumerate(places)
+        ]
+        return Visits.concat(legs)
+
+    def _on_free_days(
+        self, group: Group, v: Visits, month: Month, honest: Visits, rng: np.random.Generator
+    ) -> Visits:
+        """Move sessions of a course to days on which the members come to nobody (the careful do)."""
+        members = group.facts["member"]
+        own = np.isin(honest.patient, members)
+        busy = np.unique(honest.patient[own].astype(np.int64) * 1_000_000 + honest.start[own] // DAY)
+        careful = rng.random(len(v)) < self.careful(group.facts["way"].care_time, 0.2, 1.0)
+        for _ in range(4):
+            clash = careful & np.isin(v.patient.astype(np.int64) * 1_000_000 + v.start // DAY, busy)
+            moved = (month.first + rng.integers(0, month.days, len(v)) - v.start // DAY) * DAY
+            v.start, v.end = v.start + clash * moved, v.end + clash * moved
+        return v
 
     def _on_duty(self, group: Group, day: int, month: Month) -> int:
         """Move a session to a day when the gang's doctor works."""
@@ -213,7 +257,18 @@ class ComposedRing(Scheme):
         """Members who take part this time, in their usual order; nobody who lay in bed recently."""
         f, way = group.facts, group.facts["way"]
         free = np.array([f["free"].get(int(m), 0) <= day for m in f["member"]])
-        rows = rng.permutation(np.flatnonzero(free))[: f["present"]]
+        number = np.arange(len(free))
+        if way.turnover == "waves":  # a window over the members, which moves on with each session
+            width = min(len(free), max(f["present"] + 1, round(1.6 * f["present"])))
+            sessions = max(1, sum(len(d) for d in f["days"]) - 1)
+            begin = round((len(free) - width) * min(1.0, f["turn"] / sessions))
+            free &= (number >= begin) & (number < begin + width)
+        rows = rng.permutation(np.flatnonzero(free))
+        if way.turnover == "once":
+            came = f.setdefault("came", np.zeros(len(free), dtype=np.int64))
+            rows = rows[np.argsort(came[rows], kind="stable")]
+            came[rows[: f["present"]]] += 1
+        rows = rows[: f["present"]]
         rows = np.sort(rows) if way.gathering == "steady_lag" else rows
         patient = f["member"][rows]
         if way.anchor == "ward":
@@ -222,11 +277,11 @@ class ComposedRing(Scheme):
 
     def _anywhere(self, patient: np.ndarray, rng: np.random.Generator, *, shop: bool = False) -> np.ndarray:
         """Places the patients choose themselves."""
-        level = np.full(len(patient), 2) if shop else rng.integers(0, 3, len(patient))
+        level = np.full(len(patient), 3) if shop else rng.integers(0, 4, len(patient))
         place = np.zeros(len(patient), dtype=np.int64)
-        for code, name in enumerate(("secondary", "primary", "pharmacy")):
+        for code, name in enumerate(("tertiary", "secondary", "primary", "pharmacy")):
             rows = level == code
-            place[rows] = self.city.choose_institution(patient[rows], name, rng, loyal=self.lerp(0.3, 0.8))
+            place[rows] = self.city.choose_institution(patient[rows], name, rng, loyal=self.lerp(0.25, 0.75))
         return place
 
     def _claims(
@@ -239,19 +294,28 @@ class ComposedRing(Scheme):
     ) -> Visits:
         """Visits or stays of the patients present."""
         f, way, q, n = group.facts, group.facts["way"], self.city.providers, len(patient)
+        content = self.content(way, start)
         shop = q.kind[place] == KIND["pharmacy"]
-        alike = (way.content == "bundle") & (rng.random(n) < self.lerp(0.97, 0.4))
+        alike = (content == "bundle") & (rng.random(n) < self.careful(way.care_charges, 0.97, 0.35))
         ill = self.city.people.certificates[patient].any(axis=1)
         kind = np.where(ill & (rng.random(n) < 0.7), VISIT_TYPE["chronic"], VISIT_TYPE["outpatient"])
         far = way.anchor == "away"
-        worth_it = way.content != "amounts"  # a recipe is cheaper than the deductible of a stay
-        stay = (way.anchor == "ward") | (far & worth_it & (rng.random(n) < 0.4))
+        # A recipe is cheaper than the deductible of a stay.
+        stay = (way.anchor == "ward") | (far & (content != "amounts") & (rng.random(n) < 0.45))
         kind = np.where(stay, VISIT_TYPE["inpatient"], np.where(shop, VISIT_TYPE["pharmacy"], kind))
-        days = np.maximum(2, np.rint(rng.normal(self.lerp(4, 7), self.lerp(0.7, 2), n))).astype(np.int64)
+        nights = max(2, way.nights + int(rng.integers(-1, 2)))  # of those who are let out together
+        loose = rng.random(n) < self.careful(way.care_time, 0.05, 0.7)
+        days = np.maximum(2, nights + loose * rng.integers(-3, 5, n))
         end = (start // DAY + days) * DAY + rng.integers(9 * HOUR, 15 * HOUR, n)
-        desk = np.where(rng.random(n) < self.lerp(0.97, 0.45), f["desk_of"][place], -1)
-        doctor = np.where(rng.random(n) < self.lerp(0.99, 0.6), f["doctor_of"][place], -1)
-        double = way.content == "double"
+        cover = way.care_cover
+        desk = np.where(rng.random(n) < self.careful(cover, 0.97, 0.4), f["desk_of"][place], -1)
+        doctor = np.where(rng.random(n) < self.careful(cover, 0.99, 0.5), f["doctor_of"][place], -1)
+        doctor = np.where(shop, -1, doctor)
+        double = content == "double"
+        supply = self.careful(way.care_charges, 75, 45) * way.greed
+        supply = np.where(double, supply, 28) * rng.uniform(0.8, 1.2, n)
+        invoice = self.invoices(group, n, rng) if way.book else np.full(n, -1)
+        rounded = way.rounded & (rng.random(n) < self.careful(way.care_charges, 0.9, 0.2))
         return Visits.make(
             n,
             patient=patient,
@@ -259,74 +323,16 @@ class ComposedRing(Scheme):
             start=start,
             end=np.where(stay, end, start),
             visit_type=kind,
-            dx=np.where(alike, f["dx"], self.city.own_diagnosis(patient, rng)),
-            seed=np.where(alike, self._bundle_seed(group), np.uint64(0)),
+            dx=self.diagnosis(group, patient, alike, start, rng),
+            seed=np.where(alike, self.bundle_seed(group, start), np.uint64(0)),
             regimen=np.where(alike, f["member"][0], -1),
             operator=desk,
             doctor=doctor,
             department=np.where(doctor >= 0, q.doctor_department[np.maximum(doctor, 0)], -1),
-            supply=np.where(
-                stay, 0, np.rint((self.lerp(75, 50) if double else 28) * rng.uniform(0.8, 1.2, n))
-            ),
-            drug_mult=self.lerp(2.0, 1.4) if double else 1.0,
+            supply=np.where(stay, 0, np.rint(supply)),
+            drug_mult=np.where(double, self.careful(way.care_charges, 2.0, 1.4), 1.0),
             out_of_region=far,
+            invoice=invoice,
+            round_to=np.where(rounded, rng.choice([20_000, 50_000, 100_000], n), 0),
             whole=not way.rides,
         )
-
-    # -- charges -------------------------------------------------------------------------------
-
-    def alter(self, v: Visits, o: Orders, rng: np.random.Generator) -> Orders:
-        """Change what is charged, gang by gang."""
-        rows = self.mine(v)
-        parts, drop = [], np.zeros(len(o), dtype=bool)
-        for group in self.groups:
-            ours = rows[v.group[rows] == group.number]
-            content = group.facts["way"].content
-            if not len(ours):
-                continue
-            if content in ("resale", "costly"):
-                parts.append(self._added(v, ours, group, rng))
-            elif content == "amounts":
-                same = ours[rng.random(len(ours)) < self.lerp(0.97, 0.5)]
-                drop |= np.isin(o.visit, same)
-                parts.append(self._recipe(v, same, group, rng))
-            elif content == "bundle":
-                alike = v.seed[ours] == self._bundle_seed(group)
-                parts.append(self._recipe(v, ours[alike & ~v.is_stay[ours]], group, rng))
-            elif content == "bed_only":
-                drop |= self._idle(v, o, ours, rng)
-        return Orders.concat([o.take(~drop), *parts])
-
-    def _added(self, v: Visits, ours: np.ndarray, group: Group, rng: np.random.Generator) -> Orders:
-        """Items on top of the ordinary basket: on almost all claims, or (careful) on most."""
-        costly = group.facts["way"].content == "costly"
-        if not group.facts["way"].rides:  # otherwise the added items are all that is gained
-            ours = ours[rng.random(len(ours)) < self.lerp(0.97, 0.6)]
-        each = 1 if costly else 2
-        who = np.repeat(ours, each)
-        shop = self.city.providers.kind[v.institution[who]] == KIND["pharmacy"]
-        menus = group.facts["shop_menu"], group.facts["clinic_menu"]
-        draw = rng.integers(0, len(menus[0]), len(who))
-        draw[1::2] += (draw[1::2] == draw[0 : len(draw) - 1 : 2]) & (each == 2)
-        what = np.where(shop, menus[0][draw % len(menus[0])], menus[1][draw % len(menus[1])])
-        medicine = self.city.catalogue.category_is(what, "drug", "herb")
-        most = round(self.lerp(5, 2)) + 1
-        few = rng.integers(1, 3, len(who)) if costly else rng.integers(2, most + 1, len(who))
-        return self.extra(v, who, what, np.where(medicine, few, 1), rng)
-
-    def _recipe(self, v: Visits, rows: np.ndarray, group: Group, rng: np.random.Generator) -> Orders:
-        """Make the same items in the same quantities for all of some visits."""
-        items, boxes = group.facts["recipe"]
-        who = np.repeat(rows, len(items))
-        return self.extra(v, who, np.tile(items, len(rows)), np.tile(boxes, len(rows)), rng)
-
-    def _bundle_seed(self, group: Group) -> np.uint64:
-        """Basket seed of the gang's identical bundles."""
-        return np.uint64(stable_seed(group.number, self.code, self.city.seed)[0])
-
-    def _idle(self, v: Visits, o: Orders, ours: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Lines of stays that are left out: after the first day hardly anything but bed and nursing."""
-        mine = np.isin(o.visit, ours)
-        later = o.second // DAY - v.start[o.visit] // DAY >= 1
-        bed = self.city.catalogue.category_is(o.item, "bed", "nursing", "consultation")
-        return mine & later & ~bed & (rng.random(len(o)) < self.lerp(0.97, 0.6))
