@@ -5,11 +5,12 @@ from typing import Any
 from django.db.models import QuerySet
 from django.http import QueryDict
 
-from fraud.report.content import KIND_WORDS, STATUS_WORDS, VISIT_WORDS
+from fraud.report.content import INSTITUTION_WORDS, KIND_WORDS, STATUS_WORDS, VISIT_WORDS
 from fraud.workbench.models import Account, Case, Evidence
 from fraud.workbench.workflow import STATES
 
 MINE, NOBODY = "me", "none"
+_GROUPS = {code: zh for words in (INSTITUTION_WORDS, VISIT_WORDS) for code, (zh, _) in words.items()}
 
 
 def reason_rows(reasons: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -38,14 +39,14 @@ def _reason_row(reason: dict[str, Any], most: float) -> dict[str, Any]:
     return {
         **reason,
         "pull_width": round(100 * abs(reason.get("contribution") or 0.0) / most),
-        "group": VISIT_WORDS.get(group, (group, group))[0],
+        "group": "，".join(_GROUPS.get(part, part) for part in group.split("|") if part),
         "percent": None if share is None else 100 * share if share <= 1 else share,
         "bars": [(s, zh, en, v, round(100 * abs(v) / top)) for s, zh, en, v in known] if compared else [],
     }
 
 
-def evidence_columns(evidence: list[Evidence]) -> list[tuple[str, str, str]]:
-    """Facts that at least one evidence claim has: name, Chinese, English."""
+def evidence_columns(evidence: list[Evidence], kind: str) -> list[tuple[str, str, str]]:
+    """Facts that at least one evidence claim has, but for the subject's own id: name, Chinese, English."""
     columns = [
         ("settled_at", "结算时间", "settled"),
         ("visit_type", "类型", "visit"),
@@ -56,7 +57,8 @@ def evidence_columns(evidence: list[Evidence]) -> list[tuple[str, str, str]]:
         ("diagnosis_code", "诊断", "diagnosis"),
         ("fund_amount", "基金支付", "fund"),
     ]
-    return [c for c in columns if any(e.facts.get(c[0]) not in (None, "") for e in evidence)]
+    shown = [c for c in columns if c[0] != f"{kind}_id"]
+    return [c for c in shown if any(e.facts.get(c[0]) not in (None, "") for e in evidence)]
 
 
 def evidence_rows(evidence: list[Evidence], columns: list[tuple[str, str, str]]) -> list[dict[str, Any]]:

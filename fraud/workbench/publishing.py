@@ -8,6 +8,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from django.db import transaction
@@ -130,7 +131,7 @@ def _read(folder: Path, run: Run, names: Mapping[str, tuple[str, str]], dataset:
 
 def _chosen(path: Path, columns: list[str] | None, claim_ids: list[str]) -> Rows:
     """Rows of a table of claims, of these claims only."""
-    filters = pc.field("claim_id").isin(claim_ids)
+    filters = pc.field("claim_id").isin(pa.array(claim_ids, pa.string()))
     return pq.read_table(path, columns=columns, filters=filters).to_pylist()
 
 
@@ -189,9 +190,8 @@ def _write(content: _Content) -> tuple[int, int]:
 def _copy(case: Case, row: dict[str, Any], content: _Content) -> None:
     """What the list shows of the newest suspicion."""
     own = [content.claims.get(c, {}) for c in row["evidence_claim_ids"]]
-    marks = sorted(
-        {h["rule"] for c in row["evidence_claim_ids"] for h in content.hits.get(c, ()) if not h["snoozed"]}
-    )
+    hits = [h for c in row["evidence_claim_ids"] for h in content.hits.get(c, ()) if not h["snoozed"]]
+    marks = sorted({(h["rule"], content.names.get(h["rule"], ("", ""))[0] or h["rule"]) for h in hits})
     rings = [c["ring_id"] for c in own if c.get("ring_id")]
     first = row["reasons"][0] if row["reasons"] else {}
     case.month, case.score, case.status = row["month"], row["score"], row["status_vs_last_month"]

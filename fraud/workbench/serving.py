@@ -45,6 +45,7 @@ def _bind(host: str, port: int) -> socket.socket:
     made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         made.bind((host, port))
+        made.listen(CONNECTIONS)  # before the address is told: whoever reads it may connect at once
     except OSError as error:
         made.close()
         raise UsageError(

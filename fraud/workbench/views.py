@@ -83,7 +83,7 @@ def _case_page(
     suspicions = list(case.suspicions.select_related("run").order_by("-month", "-run_id"))
     chosen = next((s for s in suspicions if str(s.pk) == request.GET.get("rationale")), suspicions[0])
     evidence = list(chosen.evidence.order_by("place"))
-    columns = evidence_columns(evidence)
+    columns = evidence_columns(evidence, case.subject_kind)
     hits = list(chosen.rule_hits.order_by("snoozed", "-amount_cents", "rule", "claim_id"))
     trail.record(request.user.get_username(), "viewed", f"case:{case.pk}", rationale=chosen.pk)
     before = Case.objects.filter(subject_kind=case.subject_kind, subject_id=case.subject_id).exclude(

@@ -1,0 +1,78 @@
+"""Small run folders, written as scoring writes them."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from fraud.runs import RunFolder, write_table
+
+NAMES = {"P-DUP-DRUG": ("重复开药", "条例第三十八条（二）")}
+SUBJECTS = [("patient", "P1", 900.0), ("doctor", "D1", 700.0), ("claim", "C9", 300.0), ("ring", "R1", 5000.0)]
+
+
+def reasons(subject: str) -> list[dict]:
+    return [
+        {"code": "story", "sentence_zh": f"{subject} 的概述", "sentence_en": "story", "contribution": 0.0},
+        {"code": "amount", "sentence_zh": "费用高", "sentence_en": "dear", "value": 30.0, "baseline": 10.0,
+         "own_past": 20.0, "peer_group": "chronic", "peer_n": 240, "percentile": 0.98, "contribution": 1.5},
+        {"code": "less", "sentence_zh": "次数少", "sentence_en": "few", "value": 1.0, "contribution": -0.5},
+    ]  # fmt: skip
+
+
+def suspicions(month: str, subjects: list[tuple[str, str, float]]) -> pd.DataFrame:
+    ranked = sorted(subjects, key=lambda s: -s[2])
+    return pd.DataFrame(
+        [
+            {"rank": i, "suspicion_id": f"S-{subject}", "month": month, "subject_kind": kind,
+             "subject_id": subject, "score": 0.5, "amount_at_risk": 2 * money, "expected_recovery": money,
+             "status_vs_last_month": "new", "reasons": reasons(subject),
+             "evidence_claim_ids": [f"{subject}-a", f"{subject}-b"], "rationale_hash": f"{i:064x}"}
+            for i, (kind, subject, money) in enumerate(ranked, 1)
+        ]
+    )  # fmt: skip
+
+
+def write_run(
+    out: Path,
+    month: str = "2025-06",
+    subjects: list | None = None,
+    fingerprint: str = "f1",
+    pages: bool = True,
+) -> Path:
+    subjects = SUBJECTS if subjects is None else subjects
+    claims = [
+        {"claim_id": f"{s}-{x}", "month": month, "score": 0.9, "anomaly": 0.9, "rule_hits": ["P-DUP-DRUG"],
+         "ring_id": "R1" if s == "R1" else "", "amount_at_risk": m, "expected_recovery": m * 0.9}
+        for _, s, m in subjects for x in "ab"
+    ]  # fmt: skip
+    hits = [
+        {"rule": "P-DUP-DRUG", "knowledge": "", "claim_id": f"{s}-a", "month": month, "result": "suspicious",
+         "severity": "warn", "amount_at_issue": 12.34, "items": ["X1"], "partners": [], "line_ids": [],
+         "earlier_claims": [], "exemptions_zh": ["近365天的诊断"], "exemptions_en": ["diagnosis"],
+         "sentence_zh": "同一药品重复", "sentence_en": "twice", "snoozed": False}
+        for _, s, _ in subjects
+    ]  # fmt: skip
+    rings = [
+        {"ring_id": "R1", "kind": "patient_ring", "members": 2, "claims": 2, "amount": 99.0, "q_value": 0.01,
+         "first_seen": pd.Timestamp("2025-01-01"), "last_seen": pd.Timestamp("2025-06-01"),
+         "evidence": '{"summary_zh": "集中就医", "summary_en": "gathering"}'}
+    ]  # fmt: skip
+    members = [
+        {"ring_id": "R1", "member_kind": "patient", "member_id": "P1", "role": "member",
+         "membership_score": 0.9},
+        {"ring_id": "R1", "member_kind": "institution", "member_id": "H1", "role": "place",
+         "membership_score": 0.7},
+    ]  # fmt: skip
+    with RunFolder(out, month) as run:
+        for table, rows in (
+            ("claims_scored", claims),
+            ("rule_hits", hits),
+            ("rings", rings),
+            ("ring_members", members),
+        ):
+            write_table(pd.DataFrame(rows) if rows else None, table, run.part)
+        write_table(suspicions(month, subjects) if subjects else None, "suspicions", run.part)
+        if pages:
+            (run.part / "rings.html").write_text("<!doctype html><script>1</script>团伙", encoding="utf-8")
+        run.write_manifest({"fingerprint": fingerprint, "totals": {"claims": len(claims)}})
+    return run.final

@@ -1,0 +1,65 @@
+"""Decisions come back in the contract's form."""
+
+import csv
+from datetime import datetime
+from decimal import Decimal
+
+import pyarrow.parquet as pq
+import pytest
+
+from fraud.errors import UsageError
+from fraud.schema import AUDITS
+from fraud.workbench import audits
+from fraud.workbench.cases import Given, act
+from fraud.workbench.models import Case, TrailEntry
+
+
+@pytest.fixture
+def decided(case, people):
+    """One case cleared, one confirmed and recovered, one only suspected, one untouched."""
+    boss = people["everything"]
+
+    def walk(case, *steps):
+        for action, given in steps:
+            case = act(case.pk, action, boss, case.version, given)
+
+    walk(case, ("take", Given()), ("clear", Given(reason="dialysis")))
+    confirmed = ("take", Given()), ("confirm", Given(reason="upcoding", amount_cents=12_345))
+    walk(Case.objects.get(subject_id="C9"), *confirmed)
+    walk(
+        Case.objects.get(subject_id="D1"), *confirmed, ("send", Given()), ("accept", Given()),
+        ("conclude", Given(clause="第三十八条")), ("recover", Given(amount_cents=10_001)),
+    )  # fmt: skip
+
+
+def test_parquet_has_the_contract_s_columns_and_what_was_concluded(decided, tmp_path):
+    assert audits.export(tmp_path / "audits.parquet", "test") == 2
+    table = pq.read_table(tmp_path / "audits.parquet")
+    assert table.schema.equals(AUDITS.arrow())
+    cleared, confirmed = table.to_pylist()
+    assert isinstance(cleared.pop("decided_at"), datetime)
+    assert cleared == {"subject_kind": "patient", "subject_id": "P1", "outcome": "cleared", "scheme": None,
+                       "recovered_amount": None, "reason": "ranked"}  # fmt: skip
+    assert confirmed["outcome"] == "confirmed"
+    assert (confirmed["scheme"], confirmed["recovered_amount"]) == ("upcoding", Decimal("100.01"))
+    assert TrailEntry.objects.last().action == "exported"
+    assert [p.name for p in tmp_path.glob("*audits*")] == ["audits.parquet"]
+
+
+def test_csv_and_the_page_say_the_same(decided, tmp_path, browser):
+    audits.export(tmp_path / "audits.csv", "test")
+    written = (tmp_path / "audits.csv").read_text(encoding="utf-8-sig")
+    rows = list(csv.DictReader(written.splitlines()))
+    assert [r["subject_id"] for r in rows] == ["P1", "D1"]
+    page = browser("head").post("/audits/export/").content.decode("utf-8-sig")
+    assert list(csv.DictReader(page.splitlines())) == rows
+
+
+def test_formulas_are_neutralised(decided, people):
+    Case.objects.filter(subject_id="P1").update(subject_id="=1+1")
+    assert "'=1+1" in audits.as_csv(list(audits.decisions()))
+
+
+def test_other_endings_are_refused(tmp_path):
+    with pytest.raises(UsageError):
+        audits.export(tmp_path / "audits.xlsx", "test")

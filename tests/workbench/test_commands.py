@@ -1,0 +1,69 @@
+"""The commands, as a person runs them."""
+
+import os
+import re
+import subprocess
+import sys
+import time
+import urllib.request
+
+import pytest
+from fixtures import PASSWORD
+from run_folders import write_run
+
+COMMAND = [sys.executable, "-c", "from fraud.cli import main; main()"]
+
+
+@pytest.fixture
+def fraud(tmp_path):
+    """Run a command in a folder of its own."""
+    env = {**os.environ, "FRAUD_WORKBENCH_PASSWORD": PASSWORD}
+    env.pop("FRAUD_WORKBENCH_SECRET", None)
+
+    def run(*arguments):
+        return subprocess.run(
+            [*COMMAND, *arguments], cwd=tmp_path, env=env, capture_output=True, text=True, timeout=60
+        )
+
+    return run
+
+
+def test_publish_user_verify_export(fraud, tmp_path):
+    write_run(tmp_path / "runs", "2025-06")
+    assert "4 cases opened" in fraud("publish", "runs/2025-06").stdout
+    assert "already published" in fraud("publish", "runs/2025-06").stdout
+    assert fraud("workbench", "user", "li.ming", "--role", "auditor").stdout == "li.ming: made, auditor.\n"
+    assert fraud("audits", "export", "--out", "a.csv").stdout == "a.csv: 0 decisions.\n"
+    assert "3 rows, whole" in fraud("workbench", "verify-trail").stdout
+    kept = sorted(p.name for p in (tmp_path / "runs").glob("workbench*"))
+    assert kept == ["workbench.sqlite", "workbench.sqlite.secret"]
+    assert (tmp_path / "runs" / "workbench.sqlite").stat().st_mode & 0o077 == 0
+    (tmp_path / "runs" / "workbench.sqlite.secret").write_text("x" * 40)
+    broken = fraud("workbench", "verify-trail")
+    assert broken.returncode == 3
+    assert "row 1" in broken.stderr
+
+
+def test_mistakes_have_their_exit_codes(fraud):
+    refused = fraud("publish", "runs/2025-06")
+    assert refused.returncode == 3
+    assert "not a run folder" in refused.stderr
+    assert fraud("workbench", "user", "li", "--role", "boss").returncode == 2
+
+
+def test_the_pages_are_served(tmp_path):
+    server = subprocess.Popen(
+        [*COMMAND, "workbench", "--port", "0"], cwd=tmp_path, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        address = re.search(r"http://\S+", server.stderr.readline())[0]
+        with urllib.request.urlopen(address, timeout=20) as page:
+            assert "登录" in page.read().decode()
+        with urllib.request.urlopen(f"{address}/assets/report.css", timeout=20) as style:
+            assert style.headers["Content-Type"].startswith("text/css")
+    finally:
+        server.terminate()
+        started = time.monotonic()
+        server.wait(timeout=20)
+        server.stderr.close()
+    assert time.monotonic() - started < 15
