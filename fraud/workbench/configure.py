@@ -8,6 +8,7 @@ from urllib.parse import unquote, urlsplit
 
 from fraud.errors import UsageError
 from fraud.settings import WorkbenchSettings
+from fraud.workbench.logs import description
 
 SECRET_VARIABLE = "FRAUD_WORKBENCH_SECRET"
 _SHORTEST_SECRET = 32
@@ -131,6 +132,7 @@ def django_settings(own: WorkbenchSettings) -> dict[str, Any]:
         "SECURE_REFERRER_POLICY": "same-origin",
         "X_FRAME_OPTIONS": "DENY",
         "DATA_UPLOAD_MAX_MEMORY_SIZE": 262_144,
+        "LOGGING": description(),
         "WORKBENCH": own,
     }
 

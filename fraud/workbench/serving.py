@@ -6,6 +6,7 @@ from typing import Any
 
 import uvicorn
 from django.core.asgi import get_asgi_application
+from django.core.management import call_command
 
 from fraud.errors import UsageError
 from fraud.settings import WorkbenchSettings
@@ -29,6 +30,7 @@ def serve(own: WorkbenchSettings, ready: Callable[[str], None]) -> None:
         The address cannot be listened on.
     """
     bound = _bind(own.host, own.port)
+    call_command("clearsessions")
     application: Any = get_asgi_application()
     config = uvicorn.Config(
         application, lifespan="off", log_config=None, access_log=False, server_header=False,

@@ -35,7 +35,7 @@ class Verdict:
         return self.broken is None
 
 
-def record(actor: str, action: str, subject: str = "", **details: Any) -> TrailEntry:
+def record(actor: str, action: str, subject: str = "", /, **details: Any) -> TrailEntry:
     """Append a row.
 
     Parameters

@@ -35,6 +35,10 @@ _PICTURE_POLICY = (
 @needs("list.view")
 def case_list(request: HttpRequest) -> HttpResponse:
     """Cases, the dearest first, filtered and paged in the database."""
+    asked_for = sorted(
+        k for k, v in request.GET.items() if v
+    )  # not the values: who reads the trail sees no case
+    trail.record(request.user.get_username(), "viewed", "list", filters=asked_for)
     cases = filtered(request.GET, request.user).select_related("assignee")
     page = Paginator(cases, settings.WORKBENCH.page_rows).get_page(request.GET.get("page"))
     asked = request.GET.copy()
@@ -155,6 +159,8 @@ def case_act(request: HttpRequest, case_id: int) -> HttpResponse:
     except (Refused, ValueError) as error:
         problems = error.problems if isinstance(error, Refused) else (str(error),)
         case.refresh_from_db()
+        action = posted.get("action", "")[:32]
+        trail.record(request.user.get_username(), "step_refused", f"case:{case.pk}", action=action)
         return _case_page(request, case, tuple(problems), status=409)
     messages.success(request, f"已完成，现为“{done.state_words[0]}”。")
     return redirect("case", case_id=case.pk)

@@ -28,7 +28,7 @@ ROOMS = {
     "report": {"errors", "schema", "settings", "features", "runs"},
     "tracking": {"errors", "settings", "features", "detectors", "evaluate"},
     "synthetic": {"errors", "schema"},
-    "workbench": {"errors", "schema", "settings", "runs", "report"},
+    "workbench": {"errors", "schema", "settings", "privacy", "runs", "report"},
     "pipeline": None,
     "cli": None,
     "cli_rules": None,

@@ -67,3 +67,17 @@ def test_the_pages_are_served(tmp_path):
         server.wait(timeout=20)
         server.stderr.close()
     assert time.monotonic() - started < 15
+
+
+def test_the_pages_load_no_model(tmp_path):
+    code = (
+        "from fraud.settings import WorkbenchSettings as S; from fraud.workbench.configure import set_up;"
+        "set_up(S(database='w.sqlite')); import fraud.workbench.urls, fraud.workbench.publishing, sys;"
+        "import fraud.workbench.audits, fraud.workbench.serving;"
+        "print(*(m for m in ('lightgbm', 'sklearn', 'shap', 'mlflow', 'duckdb', 'ibis', 'matplotlib')"
+        " if m in sys.modules))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == ""

@@ -1,10 +1,13 @@
 """What the pages show, and that nothing on them runs that should not."""
 
+import logging
 import re
+import sys
 
 import pytest
 from run_folders import write_run
 
+from fraud.workbench import views
 from fraud.workbench.cases import Given, act
 from fraud.workbench.models import Case, Run, TrailEntry
 from fraud.workbench.publishing import publish
@@ -98,6 +101,30 @@ def test_every_view_of_a_case_is_in_the_trail(browser, case):
     browser("read_only").get(f"/cases/{case.pk}/")
     row = TrailEntry.objects.last()
     assert (row.actor, row.action, row.subject) == ("read_only", "viewed", f"case:{case.pk}")
+
+
+def test_views_of_the_list_and_refused_steps_are_too_but_not_what_was_searched(browser, case):
+    browser("read_only").get("/cases/?q=P1&state=")
+    row = TrailEntry.objects.last()
+    assert (row.action, row.subject, row.details) == ("viewed", "list", '{"filters": ["q"]}')
+    browser("read_only").post(f"/cases/{case.pk}/act/", {"action": "take", "version": 0})
+    assert TrailEntry.objects.filter(action="step_refused", subject=f"case:{case.pk}").count() == 1
+
+
+def test_an_unexpected_error_tells_its_place_and_no_value(browser, monkeypatch):
+    def fail(*_):
+        raise RuntimeError("patient P1 said")
+
+    monkeypatch.setattr(views, "filtered", fail)
+    client = browser("auditor", raise_request_exception=False)
+    assert client.get("/cases/").status_code == 500
+    try:
+        fail()
+    except RuntimeError:
+        made = logging.LogRecord("django", logging.ERROR, "", 1, "failed", (), sys.exc_info())
+    told = logging.getLogger("django").handlers[0].format(made)
+    assert "RuntimeError at test_pages.py" in told
+    assert "P1" not in told
 
 
 def test_taking_and_deciding_in_the_browser(browser, case):
