@@ -44,7 +44,7 @@ def _migrate(own: WorkbenchSettings) -> None:
         call_command("migrate", verbosity=0, interactive=False)
     except ImproperlyConfigured:
         raise UsageError(
-            f"[workbench] database {_shown(own)}: its driver is missing; install psycopg."
+            f"[workbench] database {_shown(own)}: its driver is missing: fraud[postgresql]."
         ) from None
     except DatabaseError as error:
         raise UsageError(f"[workbench] database {_shown(own)} cannot be used: {error}.") from None
