@@ -24,7 +24,6 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.add_typer(rules_app, name="rules")
-add_workbench_to(app)
 _FULL = {getattr(errno, name) for name in ("ENOSPC", "EFBIG", "EDQUOT") if hasattr(errno, name)}
 
 
@@ -212,6 +211,9 @@ def serve(
     given = {k: v for k, v in (("host", host), ("port", port)) if v is not None}
     settings = settings.model_copy(update={"service": settings.service.model_copy(update=given)})
     run(settings, ready=lambda address: typer.echo(f"Prescriptions are checked at {address}", err=True))
+
+
+add_workbench_to(app)  # here, so that help lists its commands after those before it in a month
 
 
 def _show_gate(report: Any, page: Path | None) -> None:
