@@ -21,11 +21,15 @@
     (details.querySelector("select, input:not([type=hidden]), textarea") ?? summary).focus();
   }
 
+  // back to the list as it was filtered
+  const back = document.getElementById("back");
+  if (back && document.referrer.startsWith(`${back.href}?`)) back.href = document.referrer;
+
   const keys = {
     j: () => select(at + 1),
     k: () => select(at - 1),
     n: () => document.getElementById("take")?.requestSubmit(),
-    u: () => document.getElementById("back")?.click(),
+    u: () => back?.click(),
     "/": () => document.getElementById("search")?.focus(),
   };
 
