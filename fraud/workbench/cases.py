@@ -194,7 +194,7 @@ def _write(case: Case, changes: dict[str, Any], step: Transition, given: Given, 
         assignee=changes["assignee"].get_username() if changes.get("assignee") else "",
     )
     made.save()
-    trail.record(actor, f"step_{step.code}", f"case:{case.pk}", step=made.pk, to=step.target)
+    trail.record_step(made)
     case.refresh_from_db()
 
 

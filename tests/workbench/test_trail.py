@@ -5,6 +5,7 @@ from django.db import DatabaseError, connection
 from django.test import override_settings
 
 from fraud.workbench import trail
+from fraud.workbench.cases import Given, act
 from fraud.workbench.models import Step, TrailEntry
 
 TABLE = "workbench_trailentry"
@@ -95,3 +96,31 @@ def test_the_models_refuse(rows, model):
         row.save()
     with pytest.raises(TypeError):
         row.delete()
+
+
+@pytest.fixture
+def decided(case, people):
+    """A case with two steps that the trail records."""
+    case = act(case.pk, "take", people["auditor"], case.version)
+    return act(
+        case.pk, "confirm", people["auditor"], case.version, Given(reason="upcoding", amount_cents=900)
+    )
+
+
+@pytest.mark.parametrize(
+    ("sql", "why"),
+    [
+        ("UPDATE workbench_step SET amount_after = 9 WHERE action = 'confirm'", "was changed"),
+        ("UPDATE workbench_step SET text = 'x' WHERE action = 'take'", "was changed"),
+        ("DELETE FROM workbench_step WHERE action = 'confirm'", "is missing"),
+        ("UPDATE workbench_step SET action = 'clear' WHERE action = 'listed' AND case_id = 3", "in no row"),
+        ("UPDATE workbench_case SET state = 'cleared' WHERE subject_id = 'P1'", "not in the state"),
+    ],
+)
+def test_decisions_changed_behind_the_trail_s_back(decided, sql, why):
+    assert trail.verify().whole
+    with connection.cursor() as cursor:
+        for event in ("update", "delete"):
+            cursor.execute(f"DROP TRIGGER workbench_step_{event}")
+        cursor.execute(sql)
+    assert why in trail.verify().why
