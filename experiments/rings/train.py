@@ -3,7 +3,7 @@
 python experiments/rings/train.py --out fraud/rings/models
 
 Most cities hold rings composed at random and innocent circles composed as randomly, in different densities and at
-every camouflage; a fifth hold the designed rings, too, and two no fraud. Every figure that decides something
+every camouflage; a third hold the designed rings, too, and two no fraud. Every figure that decides something
 (which ties are looked at again, how innocent crowds score) is out of fold: cities are split into three parts, and
 each part is scored by models of the other two. Seeds from 1001; the benchmark reports others.
 
@@ -58,6 +58,7 @@ PLAN: dict[int, Plan] = {
     2009: Plan(0.2, ONE, 5.0), 2010: Plan(0.6, ONE, 2.0), 2011: Plan(0.9, ONE, 5.0), 2012: Plan(0.5, ONE, 1.0),
     1001: Plan(0.4, BOTH, 2.5), 1010: Plan(0.3, BOTH, 2.0), 1013: Plan(0.7, BOTH, 2.5), 1006: Plan(0.1, BOTH, 1.5),
     1004: Plan(0.4, (), 1.0), 1012: Plan(0.4, (), 1.0),
+    1005: Plan(0.8, BOTH, 2.5), 1003: Plan(0.6, BOTH, 2.5), 1015: Plan(0.4, BOTH, 2.5), 1002: Plan(0.2, BOTH, 1.0),
 }  # fmt: skip
 FIRST, MONTHS, PEOPLE = "2025-01", 12, 20_000
 FOLDS = 3

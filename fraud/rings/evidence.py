@@ -8,10 +8,13 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
+from scipy import sparse
 
 from fraud.rings.meetings import VIEWS
 from fraud.rings.suspects import Suspects
 
+BATCH = 2_000
+"""Candidates compared with all others at a time."""
 MEANS = (
     "first", "score", "claims", "days", "months", "cents", "fund_share", "dear_mean", "dear_top",
     "dear_share", "stays", "nights", "drug_share", "exam_share", "treatment_share", "care_share",
@@ -139,6 +142,42 @@ def _inside(rows: pd.DataFrame, suspects: Suspects, count: int, size: np.ndarray
     met = np.unique(np.concatenate([number * 10**9 + rows_of for rows_of in (both["i"], both["j"])]))
     out["joined"] = np.bincount(met // 10**9, minlength=count) / size
     return out
+
+
+def stability(candidates: Sequence[np.ndarray]) -> pd.DataFrame:
+    """How many other candidates are nearly the same, hold a candidate, or are held by it.
+
+    A ring is found again at other resolutions and among more suspects; a chance part of a crowd is not.
+
+    Returns
+    -------
+    DataFrame
+        ``stable_5``, ``stable_7`` (others with a Jaccard index of at least 0.5, 0.7), ``held_by`` and
+        ``holds`` (nine in ten of the smaller one's people in the larger), per candidate.
+    """
+    size = np.array([len(c) for c in candidates], dtype=np.int64)
+    out = {name: np.zeros(len(size)) for name in ("stable_5", "stable_7", "held_by", "holds")}
+    if not len(size):
+        return pd.DataFrame(out)
+    people, column = np.unique(np.concatenate(candidates), return_inverse=True)
+    ends = np.concatenate([[0], np.cumsum(size)])
+    member = sparse.csr_matrix((np.ones(len(column), np.int32), column, ends), (len(size), len(people)))
+    turned = member.T.tocsr()
+    for start in range(0, len(size), BATCH):
+        shared = (member[start : start + BATCH] @ turned).tocoo()
+        row, other, both = shared.row + start, shared.col, shared.data
+        keep = row != other
+        row, other, both = row[keep], other[keep], both[keep]
+        jaccard = both / (size[row] + size[other] - both)
+        inside, around = both >= 0.9 * size[row], both >= 0.9 * size[other]
+        for name, hit in (
+            ("stable_5", jaccard >= 0.5),
+            ("stable_7", jaccard >= 0.7),
+            ("held_by", inside & (size[other] > 1.3 * size[row])),
+            ("holds", around & (size[row] > 1.3 * size[other])),
+        ):
+            out[name] += np.bincount(row[hit], minlength=len(size))
+    return pd.DataFrame(out)
 
 
 def meetings_inside(rows: pd.DataFrame, suspects: Suspects) -> pd.DataFrame:

@@ -106,7 +106,7 @@ def ranked(
     groups = candidates.find(suspects, score, others)
     rows = evidence.memberships(groups, suspects, score)
     measures = evidence.measure(rows, suspects, score)
-    measures = pd.concat([measures, alike.likeness(groups, buyers)], axis=1)
+    measures = pd.concat([measures, alike.likeness(groups, buyers), evidence.stability(groups)], axis=1)
     return Ranked(suspects, score, groups, rows, measures)
 
 

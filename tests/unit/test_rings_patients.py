@@ -13,6 +13,7 @@ from fraud.errors import UsageError
 from fraud.rings import find
 from fraud.rings.alike import buyers, groups, likeness
 from fraud.rings.communities import communities
+from fraud.rings.evidence import stability
 from fraud.rings.identity import identify
 from fraud.rings.meetings import VIEWS
 from fraud.rings.model import RingModels, load_models, q_values
@@ -70,6 +71,15 @@ def test_a_ring_keeps_its_id_through_joins_and_leaves():
     assert again[0] == (named[1][0], "persisting")
     assert again[1] == (named[0][0], "growing")
     assert again[2][1] == "new"
+
+
+def test_a_candidate_knows_those_that_are_nearly_the_same():
+    sets = [np.arange(10), np.arange(9), np.arange(20), np.arange(50, 60)]
+    told = stability(sets)
+    assert told["stable_7"].tolist() == [1, 1, 0, 0]
+    assert told["stable_5"].tolist() == [2, 1, 1, 0]
+    assert told["held_by"].tolist() == [1, 1, 0, 0]
+    assert told["holds"].tolist() == [0, 0, 2, 0]
 
 
 def test_suppliers_of_one_fence_are_a_candidate():
