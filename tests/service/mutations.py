@@ -109,7 +109,8 @@ def mutated(rnd: random.Random, value: Any) -> Any:
     if isinstance(value, list) and value and rnd.random() < 0.85:
         at = rnd.randrange(len(value))
         if rnd.random() < 0.15:
-            return value * rnd.choice((0, 2, 30, 600))
+            # Repeated within repeated lists would make gigabytes before anything is asked.
+            return (value * rnd.choice((0, 2, 30, 600)))[:1200]
         value[at] = mutated(rnd, value[at])
         return value
     return copy.deepcopy(rnd.choice(ODD))
