@@ -13,6 +13,7 @@ FILES = {
     "manifest.json", "quality.json", "quality.html", "claims_scored.parquet", "subjects_scored.parquet",
     "suspicions.parquet", "suspicions.csv", "suspicions.xlsx", "rings.parquet", "ring_members.parquet",
     "ring_claims.parquet", "ring_edges.parquet", "rings.html", "plotly.min.js", "report.html",
+    "rule_hits.parquet",
 }  # fmt: skip
 COLUMNS = {
     "claims_scored": "claim_id month score p_supervised anomaly rule_hits ring_id amount_at_risk "
@@ -21,6 +22,8 @@ COLUMNS = {
     "expected_recovery",
     "suspicions": "rank suspicion_id month subject_kind subject_id score amount_at_risk expected_recovery "
     "status_vs_last_month reasons evidence_claim_ids rationale_hash",
+    "rule_hits": "rule knowledge claim_id month result severity amount_at_issue value bound items partners "
+    "line_ids earlier_claims exemptions_zh exemptions_en sentence_zh sentence_en snoozed",
     "rings": "ring_id kind members claims amount p_value q_value first_seen last_seen evidence status score",
     "ring_members": "ring_id member_kind member_id role membership_score",
     "ring_claims": "ring_id claim_id patient_id institution_id doctor_id settled_at amount",
@@ -28,7 +31,15 @@ COLUMNS = {
 }
 REASON = "code sentence_zh sentence_en value baseline peer_group peer_n percentile contribution"
 KINDS = ["department", "doctor", "institution", "patient"]
-STAGES = ["质量 quality", "模型 model", "特征 features", "团伙 rings", "评分 score", "报告 report"]
+STAGES = [
+    "质量 quality",
+    "模型 model",
+    "特征 features",
+    "团伙 rings",
+    "规则 rules",
+    "评分 score",
+    "报告 report",
+]
 
 
 @pytest.fixture(params=[MONTH, NEXT])
