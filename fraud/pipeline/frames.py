@@ -116,9 +116,7 @@ def labels(engine: Engine, kind: str, known_until: int) -> pd.DataFrame:
     known = audits.filter(audits.subject_kind == kind, audits.decided_at < end)
     columns = known.select("subject_id", "outcome", "scheme", "reason", "decided_at")
     frame = engine.to_arrow(columns, f"labels_{kind}").to_pandas()
-    frame = frame.sort_values(["subject_id", "decided_at", "outcome"]).drop_duplicates(
-        "subject_id", keep="last"
-    )
+    frame = latest(frame)
     return pd.DataFrame(
         {
             "subject_id": frame["subject_id"],
@@ -128,6 +126,19 @@ def labels(engine: Engine, kind: str, known_until: int) -> pd.DataFrame:
             "decided_at": frame["decided_at"].astype("datetime64[us]"),
         }
     ).reset_index(drop=True)
+
+
+def latest(decisions: pd.DataFrame) -> pd.DataFrame:
+    """Latest decision about each subject, sorted by it; at the same moment a confirmation outweighs."""
+    ordered = decisions.sort_values(["subject_id", "decided_at", "outcome"])
+    return ordered.drop_duplicates("subject_id", keep="last")
+
+
+def decisions(engine: Engine) -> pd.DataFrame:
+    """All decisions, later ones too: subject_kind, subject_id, outcome and decided_at."""
+    audits = relation("audits")
+    columns = audits.select("subject_kind", "subject_id", "outcome", "decided_at")
+    return engine.to_arrow(columns, "decisions").to_pandas()
 
 
 def read_frame(path: Path, months: Sequence[int] | None = None) -> pd.DataFrame:

@@ -12,11 +12,13 @@ import pyarrow as pa
 from fraud.engines import Engine
 from fraud.errors import DataError
 from fraud.features.measures import DAY
+from fraud.pipeline.frames import latest
 from fraud.rules import batch, history
+from fraud.rules.charges import numbered_lines
 from fraud.rules.hits import COLUMNS, Hits, hits_of
 from fraud.rules.rule_set import RuleSet, load_rule_set
 from fraud.runs import file_hash
-from fraud.schema import month_text, relation
+from fraud.schema import month_text
 from fraud.settings import Settings
 
 STAGE = "规则 rules"
@@ -88,16 +90,8 @@ def _lines(engine: Engine, found: batch.Found) -> pd.DataFrame:
     )
     scope = found.facts.scope
     hit = scope.small_table("rule_hit_charges", table)
-    lines = relation("lines")
-    rows_ = lines.select(
-        "claim_id", "line_id",
-        item_code=lines.item_code.fill_null(""), item_name=lines.item_name.fill_null(""),
-        category=lines.category.fill_null(""), charged=lines.charged_at.epoch_seconds().cast("float64"),
-    )  # fmt: skip
-    rows_ = rows_.inner_join(scope["rule_items"], ["item_code", "item_name", "category"])
-    rows_ = rows_.inner_join(found.facts.claims.select("claim_id", "day_in"), "claim_id")
-    rows_ = rows_.mutate(day=(rows_.charged / float(DAY)).floor().cast("int64").fill_null(rows_.day_in))
-    told = rows_.semi_join(hit, ["claim_id", "item", "day"]).select("claim_id", "item", "day", "line_id")
+    lines = numbered_lines(found.facts.claims, scope["rule_items"])
+    told = lines.semi_join(hit, ["claim_id", "item", "day"]).select("claim_id", "item", "day", "line_id")
     return engine.to_arrow(told.order_by(["claim_id", "line_id"]), "rule_hit_lines").to_pandas()
 
 
@@ -175,8 +169,7 @@ def latest_decisions(audits: pd.DataFrame, month: str = "") -> pd.DataFrame:
     known = audits[audits["subject_kind"] == "claim"]
     if month:
         known = known[pd.to_datetime(known["decided_at"]) < pd.Timestamp(f"{month}-01")]
-    known = known.sort_values(["subject_id", "decided_at", "outcome"])
-    return known.drop_duplicates("subject_id", keep="last")[["subject_id", "outcome"]]
+    return latest(known)[["subject_id", "outcome"]]
 
 
 def _earlier_runs(out: Path, month: str) -> list[Path]:

@@ -23,6 +23,7 @@ from fraud.pipeline.frames import (
     KINDS,
     audited_before,
     dataset_name,
+    decisions,
     opened,
     read_frame,
     require_month,
@@ -46,7 +47,7 @@ from fraud.rings import Rings
 from fraud.rules.hits import Hits
 from fraud.rules.rule_set import RuleSet
 from fraud.runs import RunFolder, StageClock, code_version, fingerprint, input_facts, previous_list
-from fraud.schema import ENTITIES, month_number, month_text, relation
+from fraud.schema import ENTITIES, month_number, month_text
 from fraud.settings import Experiment, Settings
 from fraud.suspicion import attach_reasons, claim_rings, ring_reasons, roll_up, with_rules
 
@@ -89,10 +90,11 @@ class Model:
 
 @dataclass(frozen=True)
 class _Ruling:
-    """Rules, what they hit this month, and what audits said of their hits before."""
+    """Rules, what they hit this month, all decisions, and what these said of earlier hits."""
 
     rules: RuleSet
     hits: Hits
+    decisions: pd.DataFrame
     audited: pd.DataFrame
 
 
@@ -156,10 +158,9 @@ def score(
             hits = rule_hits(engine, [number], rules, frame, under(progress, RULES), index)
         clock.progress("评分与报告 score, report", 0, 2)
         with clock.stage("评分 score"):
-            ruling = _Ruling(rules, hits, audited_hits(out, month, _decisions(engine)))
-            results = _results(
-                engine, tables, number, chosen, settings, previous_list(out, month), rings, ruling
-            )
+            decided = decisions(engine)
+            ruling = _Ruling(rules, hits, decided, audited_hits(out, month, decided))
+            results = _results(tables, number, chosen, settings, previous_list(out, month), rings, ruling)
         clock.progress("评分与报告 score, report", 1, 2)
         publish(folder, results, quality, facts, engine, clock, settings)
         if index is not None:
@@ -256,7 +257,6 @@ def _facts(
 
 
 def _results(
-    engine: Engine,
     tables: FeatureTables,
     month: int,
     model: Model,
@@ -285,7 +285,7 @@ def _results(
         actors,
         settings.list,
         previous,
-        _decisions(engine),
+        ruling.decisions,
         month_text(month),
         subjects=chosen if from_subjects else None,
         target=target,
@@ -350,10 +350,3 @@ def _with_actors(claims: pd.DataFrame, frame: pd.DataFrame) -> pd.DataFrame:
     ]
     actors = frame[[n for n in names if n in frame]]
     return pd.concat([claims, actors], axis=1)
-
-
-def _decisions(engine: Engine) -> pd.DataFrame:
-    """All decisions; the list looks only at those before its month, for ``previously_cleared``."""
-    audits = relation("audits")
-    columns = audits.select("subject_kind", "subject_id", "outcome", "decided_at")
-    return engine.to_arrow(columns, "decisions").to_pandas()

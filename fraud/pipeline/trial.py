@@ -6,14 +6,13 @@ from typing import Any
 
 import pandas as pd
 
-from fraud.engines import Engine
 from fraud.errors import UsageError
-from fraud.pipeline.frames import dataset_name, opened, require_span, under
+from fraud.pipeline.frames import dataset_name, decisions, opened, require_span, under
 from fraud.pipeline.ruling import STAGE, audited_hits, latest_decisions, rule_hits, rule_set
 from fraud.rules.records import Rule
 from fraud.rules.rule_set import Check, RuleSet, load_rule_set
 from fraud.runs import RunFolder, StageClock, code_version, fingerprint, write_table
-from fraud.schema import month_number, relation
+from fraud.schema import month_number
 from fraud.settings import Settings
 
 Progress = Any
@@ -87,8 +86,8 @@ def try_rules(
             step = under(progress, STAGE)
             before = rule_hits(engine, months, _only(live, changed), progress=step)
             after = rule_hits(engine, months, _only(tried, changed), progress=step)
-        decisions = latest_decisions(_decisions(engine))
-        summary = _compared(changed, live, tried, before.table, after.table, decisions)
+        decided = latest_decisions(decisions(engine))
+        summary = _compared(changed, live, tried, before.table, after.table, decided)
         write_table(after.table, "rule_hits", folder.part)
         summary.to_csv(folder.part / "trial.csv", index=False, encoding="utf-8-sig")
         facts = {
@@ -129,21 +128,15 @@ def _only(rules: RuleSet, codes: dict[str, str]) -> RuleSet:
     return RuleSet(chosen, rules.knowledge, rules.classes, rules.snoozes, rules.version)
 
 
-def _decisions(engine: Engine) -> pd.DataFrame:
-    audits = relation("audits")
-    columns = audits.select("subject_kind", "subject_id", "outcome", "decided_at")
-    return engine.to_arrow(columns, "decisions").to_pandas()
-
-
 def _compared(
     changed: dict[str, str],
     live: RuleSet,
     tried: RuleSet,
     before: pd.DataFrame,
     after: pd.DataFrame,
-    decisions: pd.DataFrame,
+    decided: pd.DataFrame,
 ) -> pd.DataFrame:
-    outcome = dict(zip(decisions["subject_id"], decisions["outcome"], strict=True))
+    outcome = dict(zip(decided["subject_id"], decided["outcome"], strict=True))
     rows = []
     for code, change in changed.items():
         rule = tried.rules.get(code) or live.rules[code]
@@ -174,7 +167,7 @@ def rule_health(dataset: Path, out: Path, month: str, settings: Settings) -> pd.
     """
     rules = rule_set(settings)
     with opened(dataset, settings, out) as (engine, _):
-        audited = audited_hits(out, month, _decisions(engine))
+        audited = audited_hits(out, month, decisions(engine))
     rows = [_health(code, rule, audited) for code, rule in sorted(rules.rules.items())]
     table = pd.DataFrame(rows, columns=list(HEALTH))
     return table.sort_values(["amount_at_issue", "rule"], ascending=[False, True], ignore_index=True)

@@ -193,6 +193,23 @@ class ReportContent:
         return own.merge(listed, on="claim_id", how="left").reset_index(drop=True)
 
 
+def reason_bars(reason: Mapping[str, Any]) -> list[tuple[str, str, str, float, int]]:
+    """Bars that compare a reason's value: style, words, value and width in percent.
+
+    This time, the subject's own past and the peers, as far as known; none where there is nothing to compare.
+    """
+    measured = [
+        ("now", "本次", "now", reason.get("value")),
+        ("own", "自身过去", "own past", reason.get("own_past")),
+        ("peer", "同类", "peers", reason.get("baseline")),
+    ]
+    known = [(css, zh, en, float(v)) for css, zh, en, v in measured if v is not None and v == v]
+    if len(known) < 2 or not (reason.get("peer_group") or reason.get("own_past") is not None):
+        return []
+    top = max(abs(v) for *_, v in known) or 1.0
+    return [(css, zh, en, v, round(100 * abs(v) / top)) for css, zh, en, v in known]
+
+
 def cents_sum(yuan: pd.Series) -> float:
     """Sum of yuan without the order mattering."""
     return int((yuan.astype(float) * 100).round().sum()) / 100

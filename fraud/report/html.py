@@ -17,6 +17,7 @@ from fraud.report.content import (
     VISIT_WORDS,
     ReportContent,
     Words,
+    reason_bars,
     short_money,
 )
 from fraud.report.rendering import asset, template
@@ -127,15 +128,7 @@ def _reason(reason: dict[str, Any], siblings: list[dict[str, Any]]) -> dict[str,
     """Reason with the widths of its bars, in percent."""
     pull = float(reason.get("contribution") or 0.0)
     most = max((abs(float(s.get("contribution") or 0.0)) for s in siblings), default=0.0) or 1.0
-    measured = [
-        ("now", "本次", "now", reason.get("value")),
-        ("own", "自身过去", "own past", reason.get("own_past")),
-        ("peer", "同类", "peers", reason.get("baseline")),
-    ]
-    known = [(css, zh, en, float(v)) for css, zh, en, v in measured if v is not None and v == v]
     group = str(reason.get("peer_group") or "")
-    compared = len(known) > 1 and (group or reason.get("own_past") is not None)
-    top = max((abs(v) for *_, v in known), default=0.0) or 1.0
     percentile = reason.get("percentile")
     if percentile is not None and percentile == percentile and percentile <= 1:
         percentile = 100 * percentile
@@ -144,7 +137,7 @@ def _reason(reason: dict[str, Any], siblings: list[dict[str, Any]]) -> dict[str,
         "en": reason.get("sentence_en") or "",
         "pull": pull,
         "pull_width": round(100 * abs(pull) / most),
-        "bars": [(css, zh, en, v, round(100 * abs(v) / top)) for css, zh, en, v in known] if compared else [],
+        "bars": reason_bars(reason),
         "peer_group": VISIT_WORDS.get(group, (group, group))[0],
         "peer_n": reason.get("peer_n"),
         "percentile": percentile,

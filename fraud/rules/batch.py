@@ -84,10 +84,8 @@ def find(
             result = build(facts)
             for one in result if isinstance(result, (tuple, list)) else [result]:
                 (others if tuple(one.columns) == OTHER else rows).append(one)
-    kept = [scope.engine.to_arrow(scope.keep(f"rule_found_{n}", t)).to_pandas() for n, t in enumerate(rows)]
-    told = [
-        scope.engine.to_arrow(scope.keep(f"rule_others_{n}", t)).to_pandas() for n, t in enumerate(others)
-    ]
+    kept = [engine.to_arrow(t, f"rule_found_{n}").to_pandas() for n, t in enumerate(rows)]
+    told = [engine.to_arrow(t, f"rule_others_{n}").to_pandas() for n, t in enumerate(others)]
     if features is not None and "measure" in kinds:
         kept.append(_measured(features, table))
     return Found(_rows(kept), _others(told), tuple(checks), facts.items, skipped, facts)
@@ -215,7 +213,6 @@ def _measured(features: pd.DataFrame, table: CheckTable) -> pd.DataFrame:
                     "day": None,
                     "value": hit[p.feature],
                     "cents": (hit["amount_at_risk"].fillna(0) * 100).round().astype("int64"),
-                    "bound": p.threshold,
                     "partner": -1,
                 }
             )
@@ -233,7 +230,6 @@ def _rows(parts: list[pd.DataFrame]) -> pd.DataFrame:
         "day": "Int64",
         "cents": "int64",
         "value": "float64",
-        "bound": "float64",
         "partner": "int64",
     }
     rows = rows.astype(types)
@@ -241,9 +237,6 @@ def _rows(parts: list[pd.DataFrame]) -> pd.DataFrame:
 
 
 def _others(parts: list[pd.DataFrame]) -> pd.DataFrame:
-    rows = (
-        pd.concat([p for p in parts if len(p)])
-        if any(len(p) for p in parts)
-        else pd.DataFrame({n: [] for n in OTHER})
-    )
+    parts = [p for p in parts if len(p)]
+    rows = pd.concat(parts) if parts else pd.DataFrame({n: [] for n in OTHER})
     return rows.drop_duplicates().sort_values(list(OTHER), ignore_index=True)

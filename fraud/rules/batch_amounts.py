@@ -3,8 +3,8 @@
 import ibis
 import ibis.expr.types as ir
 
-from fraud.features.measures import exact_sum, left, without
-from fraud.rules.batch_items import charged, found, with_conditions
+from fraud.features.measures import DAY, exact_sum, left, without
+from fraud.rules.batch_items import CLAIM_FACTS, charged, found, with_conditions
 from fraud.rules.charges import Facts, earlier
 
 MILLI = 1000
@@ -26,10 +26,7 @@ def frequency(facts: Facts) -> tuple[ir.Table, ir.Table]:
     own = own.mutate(
         total=total, over=ibis.least(total.cast("float64") - own.bound * MILLI, own.units.cast("float64"))
     )
-    hits = facts.scope.keep(
-        "rule_frequency_hits", own.filter(own.over > 0).select(*_KEY, "units", "total", "over")
-    )
-    return _prorated(rows, hits), _others(pairs, hits)
+    return _told(facts, "frequency", rows, own, pairs)
 
 
 def quantity(facts: Facts) -> tuple[ir.Table, ir.Table]:
@@ -41,14 +38,11 @@ def quantity(facts: Facts) -> tuple[ir.Table, ir.Table]:
     pairs = pairs.filter(pairs.day_in - pairs.other_day < CARRIED_DAYS)
     prior = pairs.group_by(_KEY).agg(had=exact_sum(pairs.other_units), first=pairs.other_second.min())
     own = left(own, prior, list(_KEY))
-    elapsed = ((own.settled_second - own["first"]).cast("float64") * MILLI / 86400.0).floor()
+    elapsed = ((own.settled_second - own["first"]).cast("float64") * MILLI / float(DAY)).floor()
     stock = ibis.greatest(own.had.cast("float64") - elapsed, 0.0).fill_null(0.0)
     total = stock + own.units.cast("float64")
     own = own.mutate(total=total, over=ibis.least(total - own.bound * MILLI, own.units.cast("float64")))
-    hits = facts.scope.keep(
-        "rule_quantity_hits", own.filter(own.over > 0).select(*_KEY, "units", "total", "over")
-    )
-    return _prorated(rows, hits), _others(pairs, hits)
+    return _told(facts, "quantity", rows, own, pairs)
 
 
 def supply_overlap(facts: Facts) -> tuple[ir.Table, ir.Table]:
@@ -67,8 +61,7 @@ def supply_overlap(facts: Facts) -> tuple[ir.Table, ir.Table]:
     pairs = pairs.mutate(shared=ibis.least(left_over, pairs.units).cast("float64"))
     pairs = pairs.filter(pairs.shared >= pairs.bound * MILLI)
     best = pairs.group_by([*_KEY, "units"]).agg(over=pairs.shared.max())
-    hits = facts.scope.keep("rule_overlap_hits", best.filter(best.over > 0).mutate(total=best.over))
-    return _prorated(rows, hits), _others(pairs, hits)
+    return _told(facts, "overlap", rows, best.mutate(total=best.over), pairs)
 
 
 _KEY = ("check", "claim_id", "part", "bucket")
@@ -116,28 +109,8 @@ def _units(facts: Facts, kind: str) -> tuple[ir.Table, ir.Table]:
     )
     units = facts.scope.keep(f"rule_{kind}_units", units.select(*_KEY, units=counted.cast("int64")))
     checks = facts.scope[f"rule_checks_{kind}"]
-    claims = facts.claims.select(*(c for c in _FACTS))
+    claims = facts.claims.select(*CLAIM_FACTS)
     return rows, units.inner_join(checks, "check").inner_join(claims, "claim_id")
-
-
-_FACTS = (
-    "claim_id",
-    "patient_id",
-    "institution_id",
-    "doctor_id",
-    "visit_type",
-    "settled_second",
-    "day_in",
-    "sex",
-    "insurance_type",
-    "specialty",
-    "institution_kind",
-    "age_low",
-    "age_high",
-    "is_stay",
-    "diagnosed",
-    "now",
-)
 
 
 def _needed(facts: Facts, rows: ir.Table, kind: str) -> ir.BooleanValue:
@@ -174,6 +147,15 @@ def _earlier_units(units: ir.Table, own: ir.Table, same: list[str]) -> ir.Table:
         other = without(other, "bucket")
     pairs = own.inner_join(other, ["patient_id", "check", "part", *same])
     return pairs.filter(earlier(pairs, "other_second", "other"))
+
+
+def _told(
+    facts: Facts, kind: str, rows: ir.Table, own: ir.Table, pairs: ir.Table
+) -> tuple[ir.Table, ir.Table]:
+    """Charges of the parts that are over, and the earlier claims they rest on."""
+    over = own.filter(own.over > 0).select(*_KEY, "units", "total", "over")
+    hits = facts.scope.keep(f"rule_{kind}_hits", over)
+    return _prorated(rows, hits), _others(pairs, hits)
 
 
 def _prorated(rows: ir.Table, hits: ir.Table) -> ir.Table:

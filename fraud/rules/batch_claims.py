@@ -4,15 +4,14 @@ import ibis
 import ibis.expr.types as ir
 
 from fraud.features.measures import exact_sum
-from fraud.rules.batch_items import CLAIM_FACTS, charged, checks_of, found, with_conditions
+from fraud.rules.batch_items import charged, checks_of, claims_checked, found, with_conditions
 from fraud.rules.charges import Facts, earlier
 
 
 def _claims_checked(facts: Facts, kind: str, what: str) -> ir.Table:
-    """Claims of the months with the checks of a kind that state `what`."""
+    """Claims of the months that the checks of a kind which state `what` look at."""
     checks = checks_of(facts, kind)
-    claims = facts.claims.select(*CLAIM_FACTS)
-    return claims.filter(claims.now == 1).cross_join(checks.filter(checks.what == what))
+    return with_conditions(facts, claims_checked(facts, checks.filter(checks.what == what)))
 
 
 def _other_claims(facts: Facts) -> ir.Table:
@@ -46,7 +45,7 @@ def _told(pairs: ir.Table, value: ir.Value) -> tuple[ir.Table, ir.Table]:
 
 def stays(facts: Facts) -> tuple[ir.Table, ir.Table]:
     """Two stays of one patient at the same time."""
-    rows = with_conditions(facts, _claims_checked(facts, "overlap", "stay"))
+    rows = _claims_checked(facts, "overlap", "stay")
     pairs = _pairs(facts, rows.filter(rows.is_stay == 1))
     shared = ibis.least(pairs.day_out, pairs.other_out) - ibis.greatest(pairs.day_in, pairs.other_in)
     return _told(pairs.filter((pairs.other_stay == 1) & (shared >= pairs.bound)), shared)
@@ -54,7 +53,7 @@ def stays(facts: Facts) -> tuple[ir.Table, ir.Table]:
 
 def inside_stays(facts: Facts) -> tuple[ir.Table, ir.Table]:
     """A visit within a stay of the patient; the one that was settled later is told of."""
-    rows = with_conditions(facts, _claims_checked(facts, "overlap", "inside_stay"))
+    rows = _claims_checked(facts, "overlap", "inside_stay")
     pairs = _pairs(facts, rows)
     within = (
         (pairs.other_stay == 1)
@@ -79,7 +78,7 @@ def inside_stays(facts: Facts) -> tuple[ir.Table, ir.Table]:
 
 def readmissions(facts: Facts) -> tuple[ir.Table, ir.Table]:
     """A stay soon after another one for the same diagnosis; transfers within a day are none."""
-    rows = with_conditions(facts, _claims_checked(facts, "sequence", "readmission"))
+    rows = _claims_checked(facts, "sequence", "readmission")
     pairs = _pairs(facts, rows.filter(rows.is_stay == 1))
     gap = pairs.day_in - pairs.other_out
     transfer = (gap <= 1) & (pairs.institution_id != pairs.other_institution)
@@ -89,9 +88,9 @@ def readmissions(facts: Facts) -> tuple[ir.Table, ir.Table]:
 
 def lifetimes(facts: Facts) -> ir.Table:
     """Claims after death or before birth."""
-    late = with_conditions(facts, _claims_checked(facts, "sequence", "after_death"))
+    late = _claims_checked(facts, "sequence", "after_death")
     late = late.filter(late.day_in - late.death_day >= late.bound)
-    early = with_conditions(facts, _claims_checked(facts, "sequence", "before_birth"))
+    early = _claims_checked(facts, "sequence", "before_birth")
     early = early.filter(early.birth_day - early.day_in >= early.bound)
     return found(late.select("check", "claim_id", value=late.day_in - late.death_day, cents="total")).union(
         found(early.select("check", "claim_id", value=early.birth_day - early.day_in, cents="total"))
@@ -114,14 +113,10 @@ def shares(facts: Facts) -> ir.Table:
     )
     whole = facts.charges.group_by("claim_id").agg(whole=exact_sum(facts.charges.cents))
     part = part.inner_join(whole, "claim_id")
-    value = part.part.cast("float64") / part.whole.cast("float64")
-    part = part.filter((value > part.bound) & (part.whole >= part.least))
+    part = part.mutate(value=part.part.cast("float64") / part.whole.cast("float64"))
+    part = part.filter((part.value > part.bound) & (part.whole >= part.least))
     over = (part.part.cast("float64") - part.bound * part.whole.cast("float64") + 0.5).floor().cast("int64")
-    return found(
-        part.select(
-            "check", "claim_id", value=part.part.cast("float64") / part.whole.cast("float64"), cents=over
-        )
-    )
+    return found(part.select("check", "claim_id", "value", cents=over))
 
 
 def idle_days(facts: Facts) -> ir.Table:

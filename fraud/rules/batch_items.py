@@ -14,7 +14,6 @@ FOUND = {
     "day": "int64",
     "cents": "int64",
     "value": "float64",
-    "bound": "float64",
     "partner": "int64",
 }
 """Columns of what a rule finds; item −1 where the whole claim is meant, partner −1 where there is none."""
@@ -60,8 +59,17 @@ def found(rows: ir.Table, **values: ir.Value) -> ir.Table:
 
 
 def checks_of(facts: Facts, kind: str) -> ir.Table:
-    """The checks of a kind as a table."""
-    return facts.scope.small_table(f"rule_checks_{kind}", facts.table.rows(kind))
+    """The checks of a kind as a table, made once."""
+    name = f"rule_checks_{kind}"
+    if name in facts.scope.kept:
+        return facts.scope[name]
+    return facts.scope.small_table(name, facts.table.rows(kind))
+
+
+def claims_checked(facts: Facts, checks: ir.Table) -> ir.Table:
+    """Claims of the months, each with every one of some checks."""
+    claims = facts.claims.select(*CLAIM_FACTS)
+    return claims.filter(claims.now == 1).cross_join(checks)
 
 
 def with_conditions(facts: Facts, rows: ir.Table) -> ir.Table:

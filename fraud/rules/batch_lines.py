@@ -4,8 +4,8 @@ import ibis
 import ibis.expr.types as ir
 
 from fraud.features.measures import exact_sum, left
-from fraud.rules.batch_items import CLAIM_FACTS, checks_of, found, with_conditions
-from fraud.rules.charges import Facts
+from fraud.rules.batch_items import checks_of, claims_checked, found, with_conditions
+from fraud.rules.charges import Facts, numbered_lines
 from fraud.schema import relation
 
 ICD = r"^[A-Z][0-9][0-9A-Z]([.]?[0-9A-Z]{1,6})?([+*†]?)$"
@@ -24,26 +24,13 @@ def anomalies(facts: Facts) -> list[ir.Table]:
 
 
 def _claims(facts: Facts, checks: ir.Table) -> ir.Table:
-    claims = facts.claims.select(*CLAIM_FACTS, "department_id", "diagnosis_code")
-    return with_conditions(facts, claims.filter(claims.now == 1).cross_join(checks))
+    return with_conditions(facts, claims_checked(facts, checks))
 
 
 def _lines(facts: Facts, checks: ir.Table) -> ir.Table:
     """Lines of the months' claims, by item number, with what the check looks at."""
-    lines = relation("lines")
-    rows = lines.select(
-        "claim_id", "unit_price",
-        item_code=lines.item_code.fill_null(""),
-        item_name=lines.item_name.fill_null(""),
-        category=lines.category.fill_null(""),
-        quantity=lines.quantity.cast("float64"),
-        amount=lines.amount,
-        charged=lines.charged_at.epoch_seconds().cast("float64"),
-    )  # fmt: skip
-    rows = rows.inner_join(facts.scope["rule_items"], ["item_code", "item_name", "category"])
-    rows = rows.inner_join(_claims(facts, checks), "claim_id")
-    day = ibis.coalesce((rows.charged / 86400.0).floor().cast("int64"), rows.day_in)
-    rows = rows.mutate(day=day)
+    lines = numbered_lines(facts.claims, facts.scope["rule_items"])
+    rows = lines.inner_join(_claims(facts, checks), "claim_id")
     if "item_set" in rows.columns:
         chosen = facts.item_sets.select("item", item_set="set", selected=ibis.literal(1, "int64"))
         rows = left(rows, chosen, ["item", "item_set"])

@@ -11,7 +11,7 @@ import ibis
 import ibis.expr.types as ir
 
 from fraud.features import facts
-from fraud.features.measures import DAY, exact_sum, flag, left
+from fraud.features.measures import DAY, exact_sum, flag, left, without
 from fraud.features.scope import Scope
 from fraud.rules.checks_table import CheckTable, item_sets
 from fraud.rules.knowledge import DrugClasses, KnowledgeRow
@@ -197,7 +197,7 @@ def _ages(claims: ir.Table) -> dict[str, ir.Value]:
 def _items(scope: Scope, classes: DrugClasses, master: Master) -> tuple[tuple[Item, ...], ir.Table]:
     """Items charged, and the table that numbers what lines say of them."""
     lines = relation("lines")
-    said = _said(lines).distinct().order_by(["item_code", "item_name", "category"])
+    said = lines.select(**_said(lines)).distinct().order_by(list(_SAID))
     rows = scope.engine.to_arrow(said, "rules_items").to_pylist()
     found = [
         resolved(Item(r["item_code"], r["item_name"], r["category"]), classes, master.items) for r in rows
@@ -232,39 +232,55 @@ def resolved(item: Item, classes: DrugClasses, master: dict[str, Item]) -> Item:
     )
 
 
-def _said(lines: ir.Table) -> ir.Table:
-    return lines.select(
-        item_code=lines.item_code.fill_null(""),
-        item_name=lines.item_name.fill_null(""),
-        category=lines.category.fill_null(""),
-    )
+_SAID = ("item_code", "item_name", "category")
 
 
-def _charges(claims: ir.Table, numbered: ir.Table) -> ir.Table:
+def _said(lines: ir.Table) -> dict[str, ir.StringValue]:
+    """What lines say of an item; what is absent is the empty text."""
+    return {name: lines[name].fill_null("") for name in _SAID}
+
+
+def numbered_lines(claims: ir.Table, numbered: ir.Table) -> ir.Table:
+    """Lines of some claims, by item number and day; a line without a time is of the claim's first day.
+
+    Parameters
+    ----------
+    claims : Table
+        claim_id and day_in.
+    numbered : Table
+        The numbers of items, kept as ``rule_items``.
+
+    Returns
+    -------
+    Table
+        claim_id, line_id, item_code, item, per_unit, day, quantity, unit_price, amount (cents), given (days).
+    """
     lines = relation("lines")
     rows = lines.select(
         "claim_id",
-        item_code=lines.item_code.fill_null(""),
-        item_name=lines.item_name.fill_null(""),
-        category=lines.category.fill_null(""),
-        charged=lines.charged_at.epoch_seconds().cast("int64"),
-        milli=(lines.quantity * 1000).round().cast("int64").fill_null(0),
-        cents=lines.amount.fill_null(0),
+        "line_id",
+        "unit_price",
+        "amount",
+        quantity=lines.quantity.cast("float64"),
         given=lines.days_supply.cast("float64"),
+        charged=lines.charged_at.epoch_seconds().cast("float64"),
+        **_said(lines),
     )
-    rows = rows.inner_join(numbered, ["item_code", "item_name", "category"])
+    rows = rows.inner_join(numbered, list(_SAID))
     rows = rows.inner_join(claims.select("claim_id", "day_in"), "claim_id")
+    day = ibis.coalesce((rows.charged / float(DAY)).floor().cast("int64"), rows.day_in)
+    return without(rows.mutate(day=day), "charged", "day_in", "item_name", "category")
+
+
+def _charges(claims: ir.Table, numbered: ir.Table) -> ir.Table:
+    rows = numbered_lines(claims, numbered)
+    rows = rows.mutate(
+        milli=(rows.quantity * 1000).round().cast("int64").fill_null(0), cents=rows.amount.fill_null(0)
+    )
     # A line that takes another back has negative amounts; its days of supply are taken back as well.
     sign = ibis.ifelse(rows.cents < 0, -1.0, 1.0)
     supply = ibis.coalesce(rows.given.abs() * sign, rows.milli.cast("float64") / 1000.0 * rows.per_unit)
-    rows = rows.select(
-        "claim_id",
-        "item",
-        "milli",
-        "cents",
-        day=ibis.coalesce(rows.charged.cast("float64").floor().cast("int64") // DAY, rows.day_in),
-        supply=(supply * 1000).round().cast("int64").fill_null(0),
-    )
+    rows = rows.mutate(supply=(supply * 1000).round().cast("int64").fill_null(0))
     charges = rows.group_by(["claim_id", "item", "day"]).agg(
         milli=exact_sum(rows.milli), cents=exact_sum(rows.cents), supply=exact_sum(rows.supply)
     )

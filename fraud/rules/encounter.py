@@ -3,7 +3,6 @@
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from fraud.features.measures import DAY
 from fraud.rules.charges import LEEWAY, YEAR
 from fraud.schema import STAY_TYPES
 
@@ -144,8 +143,3 @@ class Findings:
     ) -> None:  # fmt: skip
         """Add one row: check, item, day, cents, value, partner."""
         self.rows.append((check, item, day, cents, value, partner))
-
-
-def second_day(second: int) -> int:
-    """Days since 1970 of seconds."""
-    return second // DAY

@@ -1,6 +1,6 @@
 """Findings as hits: one per check and claim, with money, evidence and words; no yuan counted twice."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ from fraud.rules.compiled import CompiledRules
 from fraud.rules.encounter import Findings
 from fraud.rules.rule_set import Check
 from fraud.rules.snoozes import Snooze
+from fraud.rules.vocabulary import Item
 from fraud.rules.wording import exemptions, sentences
 
 COLUMNS = (
@@ -84,12 +85,10 @@ def single_hits(rules: CompiledRules, found: Findings, total: int) -> list[Hit]:
         check = rules.compiled[number].check
         if check.rule.code in dropped:
             continue
-        items = sorted({rules.items[r[1]] for r in rows if r[1] >= 0})
-        partners = sorted({rules.items[r[5]] for r in rows if r[5] >= 0})
+        items = _numbered(rules.items, (r[1] for r in rows))
+        partners = _numbered(rules.items, (r[5] for r in rows))
         value = max((r[4] for r in rows if r[4] is not None), default=None)
-        zh, en = sentences(
-            check, [i.name or i.code for i in items], [i.name or i.code for i in partners], value
-        )
+        zh, en = sentences(check, _names(items), _names(partners), value)
         hits.append(
             Hit(
                 check.rule.code,
@@ -111,6 +110,15 @@ def single_hits(rules: CompiledRules, found: Findings, total: int) -> list[Hit]:
         )
     rank = {"stop": 0, "warn": 1, "note": 2}
     return sorted(hits, key=lambda h: (rank[h.severity], -h.amount, h.code, h.knowledge.get("id", "")))
+
+
+def _numbered(items: Sequence[Item], numbers: Iterable[int]) -> list[Item]:
+    """Items by their numbers, each once and in order; −1 is none."""
+    return sorted({items[n] for n in numbers if n >= 0})
+
+
+def _names(items: Iterable[Item]) -> list[str]:
+    return [i.name or i.code for i in items]
 
 
 def amount_of(check: Check, cents: int, total: int) -> int:
@@ -214,15 +222,11 @@ def _table(found: Found, rows: pd.DataFrame, facts: pd.DataFrame, lines: pd.Data
     records: list[dict[str, Any]] = []
     for (number, claim), own in grouped:
         check = found.checks[number]
-        items = sorted({found.items[i] for i in own["item"] if i >= 0})
-        partners = sorted({found.items[i] for i in own["partner"] if i >= 0})
+        items, partners = (_numbered(found.items, own[column]) for column in ("item", "partner"))
         value = None if own["value"].isna().all() else float(own["value"].max())
-        zh, en = sentences(
-            check, [i.name or i.code for i in items], [i.name or i.code for i in partners], value
-        )
+        zh, en = sentences(check, _names(items), _names(partners), value)
         tried = exemptions(check)
-        whole = check.rule.amount == "claim"
-        cents = own["cents"].max() if whole else min(own["cents"].sum(), own["total"].max())
+        cents = amount_of(check, int(own["cents"].sum()), int(own["total"].max()))
         records.append(
             {
                 "check": number,
@@ -232,7 +236,7 @@ def _table(found: Found, rows: pd.DataFrame, facts: pd.DataFrame, lines: pd.Data
                 "month": facts.at[claim, "month"],
                 "result": check.rule.result,
                 "severity": check.severity,
-                "amount_at_issue": int(cents) / 100,
+                "amount_at_issue": cents / 100,
                 "value": value,
                 "bound": check.parameters.limit,
                 "items": [i.code for i in items],

@@ -2,14 +2,13 @@
 
 import gc
 import logging
-import socket
 import sys
 from collections.abc import Callable
 from contextlib import suppress
 
 import uvicorn
 
-from fraud.errors import UsageError
+from fraud.listening import listen
 from fraud.privacy import RedactingFilter, pseudonym_key
 from fraud.rules.reactions import ReactionStore
 from fraud.service.app import Service, create_app
@@ -42,7 +41,7 @@ def serve(settings: Settings, ready: Callable[[str], None] | None = None) -> Non
     own = settings.service
     _log_to_standard_error()
     current = Current(settings.rules.folder, own.history)
-    bound = _bind(own.host, own.port)
+    bound = listen(own.host, own.port, CONNECTIONS, "service")
     service = Service(current, ReactionStore(own.reactions), pseudonym_key(), own.reload_seconds)
     config = uvicorn.Config(
         create_app(service), log_config=None, access_log=False, server_header=False,
@@ -56,19 +55,6 @@ def serve(settings: Settings, ready: Callable[[str], None] | None = None) -> Non
         ready(f"http://{host}:{port}")
     with suppress(KeyboardInterrupt):  # raised again after everything is closed
         uvicorn.Server(config).run(sockets=[bound])
-
-
-def _bind(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    bound = socket.socket(family, socket.SOCK_STREAM)
-    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        bound.bind((host, port))
-        bound.listen(CONNECTIONS)  # whoever connects from now on waits for the first answer
-    except OSError as error:
-        bound.close()
-        raise UsageError(f"[service] host, port: cannot listen there: {error.strerror}.") from None
-    return bound
 
 
 def _log_to_standard_error() -> None:

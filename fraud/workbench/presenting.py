@@ -5,7 +5,7 @@ from typing import Any
 from django.db.models import QuerySet
 from django.http import QueryDict
 
-from fraud.report.content import INSTITUTION_WORDS, KIND_WORDS, STATUS_WORDS, VISIT_WORDS
+from fraud.report.content import INSTITUTION_WORDS, KIND_WORDS, STATUS_WORDS, VISIT_WORDS, reason_bars
 from fraud.workbench.models import Account, Case, Evidence
 from fraud.workbench.workflow import STATES
 
@@ -27,21 +27,13 @@ def reason_rows(reasons: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _reason_row(reason: dict[str, Any], most: float) -> dict[str, Any]:
-    measured = [
-        ("now", "本次", "now", reason.get("value")),
-        ("own", "自身过去", "own past", reason.get("own_past")),
-        ("peer", "同类", "peers", reason.get("baseline")),
-    ]
-    known = [(style, zh, en, v) for style, zh, en, v in measured if v is not None]
-    compared = len(known) > 1 and (reason.get("peer_group") or reason.get("own_past") is not None)
-    top = max((abs(v) for *_, v in known), default=0.0) or 1.0
     group, share = reason.get("peer_group") or "", reason.get("percentile")
     return {
         **reason,
         "pull_width": round(100 * abs(reason.get("contribution") or 0.0) / most),
         "group": "，".join(_GROUPS.get(part, part) for part in group.split("|") if part),
         "percent": None if share is None else 100 * share if share <= 1 else share,
-        "bars": [(s, zh, en, v, round(100 * abs(v) / top)) for s, zh, en, v in known] if compared else [],
+        "bars": reason_bars(reason),
     }
 
 

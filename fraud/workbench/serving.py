@@ -1,6 +1,5 @@
 """Runs the pages on a socket."""
 
-import socket
 from collections.abc import Callable
 from typing import Any
 
@@ -8,7 +7,7 @@ import uvicorn
 from django.core.asgi import get_asgi_application
 from django.core.management import call_command
 
-from fraud.errors import UsageError
+from fraud.listening import listen
 from fraud.settings import WorkbenchSettings
 
 CONNECTIONS = 400
@@ -29,7 +28,7 @@ def serve(own: WorkbenchSettings, ready: Callable[[str], None]) -> None:
     UsageError
         The address cannot be listened on.
     """
-    bound = _bind(own.host, own.port)
+    bound = listen(own.host, own.port, CONNECTIONS, "workbench")
     call_command("clearsessions")
     application: Any = get_asgi_application()
     config = uvicorn.Config(
@@ -39,18 +38,3 @@ def serve(own: WorkbenchSettings, ready: Callable[[str], None]) -> None:
     host, port = bound.getsockname()[:2]
     ready(f"http{'s' if own.https else ''}://{host}:{port}")
     uvicorn.Server(config).run(sockets=[bound])
-
-
-def _bind(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    made = socket.socket(family, socket.SOCK_STREAM)
-    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        made.bind((host, port))
-        made.listen(CONNECTIONS)  # before the address is told: whoever reads it may connect at once
-    except OSError as error:
-        made.close()
-        raise UsageError(
-            f"{host}:{port}: cannot be listened on: {error.strerror}. Choose another --port."
-        ) from None
-    return made
