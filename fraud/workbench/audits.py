@@ -9,6 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from fraud.errors import UsageError
@@ -18,9 +19,15 @@ from fraud.workbench import trail
 from fraud.workbench.models import Case
 
 
-def decisions() -> Iterator[dict[str, Any]]:
-    """Rows of ``audits``, by time of decision: cases a person confirmed or cleared, no others."""
-    chosen = Case.objects.exclude(outcome="").order_by("decided_at", "id")
+def decisions(cases: "QuerySet[Case] | None" = None) -> Iterator[dict[str, Any]]:
+    """Rows of ``audits``, by time of decision: cases a person confirmed or cleared, no others.
+
+    Parameters
+    ----------
+    cases : QuerySet of Case, optional
+        Cases that may be told; all, where left out.
+    """
+    chosen = (Case.objects.all() if cases is None else cases).exclude(outcome="").order_by("decided_at", "id")
     for case in chosen.iterator(chunk_size=2000):
         assert case.decided_at is not None
         yield {

@@ -11,6 +11,7 @@ from fraud.errors import FraudError
 from fraud.workbench import trail
 from fraud.workbench.models import Account, Case, Step
 from fraud.workbench.roles import ANY_CASE
+from fraud.workbench.scope import sees, visible
 from fraud.workbench.workflow import REASONS, TRANSITIONS, Transition, from_state
 
 LONGEST_TEXT = 4000
@@ -97,7 +98,9 @@ def act(case_id: int, action: str, account: Account, version: int, given: Given 
     """
     given = given or Given()
     with transaction.atomic():
-        case = Case.objects.select_related("assignee").get(pk=case_id)
+        case = visible(account).select_related("assignee").filter(pk=case_id).first()
+        if case is None:
+            raise Refused("没有这个案件 (no such case).")
         step = TRANSITIONS.get(action)
         if case.version != version:
             raise Conflict(_CHANGED)
@@ -133,6 +136,8 @@ def _missing(case: Case, step: Transition, given: Given, holder: Account | None)
         problems.append("请填写依据条款 (name the clause).")
     if step.names and (holder is None or not holder.may("case.review")):
         problems.append("请选择承办人 (choose who takes the case).")
+    elif step.names and holder is not None and not sees(holder, case.pk):
+        problems.append("此人看不到该案件 (the case is outside this person's limits).")
     return [*problems, *_amount_problems(case, step, given.amount_cents)]
 
 
@@ -212,7 +217,10 @@ def take_next(account: Account) -> Case | None:
         raise Refused("没有领取的权限 (no permission to take cases).")
     while True:
         free = (
-            Case.objects.filter(state="unassigned", assignee=None).order_by("-expected_cents", "id").first()
+            visible(account)
+            .filter(state="unassigned", assignee=None)
+            .order_by("-expected_cents", "id")
+            .first()
         )
         if free is None:
             return None

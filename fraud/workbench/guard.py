@@ -5,11 +5,12 @@ from typing import Any, TypeVar
 
 from django.conf import settings
 from django.contrib.auth.views import redirect_to_login
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 
 from fraud.workbench import trail
 from fraud.workbench.roles import PERMISSIONS, permissions_of
+from fraud.workbench.scope import sees
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
@@ -53,9 +54,12 @@ class Guard:
             return None
         if not request.user.is_authenticated:
             return redirect_to_login(request.get_full_path(), settings.LOGIN_URL)
-        if permission == SIGNED_IN or (permission and request.user.may(permission)):
-            return None
-        return refuse(request, permission or "")
+        if permission != SIGNED_IN and not (permission and request.user.may(permission)):
+            return refuse(request, permission or "")
+        if "case_id" in kwargs and not sees(request.user, kwargs["case_id"]):
+            trail.record(request.user.get_username(), "refused", request.path, outside="scope")
+            raise Http404  # as a case that does not exist
+        return None
 
 
 def refuse(request: HttpRequest, permission: str) -> HttpResponse:

@@ -27,6 +27,19 @@ class Account(AbstractUser):
         return self.is_active and permission in permissions_of(self.roles)
 
 
+class Scope(models.Model):
+    """A unit that an account is limited to; see `fraud.workbench.scope`."""
+
+    account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="scopes")
+    kind = models.CharField(max_length=16)
+    code = models.CharField(max_length=ID)
+
+    class Meta:
+        """A limit is given once."""
+
+        constraints = [models.UniqueConstraint(fields=["account", "kind", "code"], name="scope_once")]
+
+
 class FailedSignIn(models.Model):
     """Failures of one name in a row; names are kept as keyed hashes, for people mistype passwords there."""
 
@@ -111,6 +124,20 @@ class Case(models.Model):
     def state_words(self) -> tuple[str, str]:
         """State in Chinese and English."""
         return workflow.STATES[self.state]
+
+
+class Unit(models.Model):
+    """A region, institution or department that a case rests on; see `fraud.workbench.scope`."""
+
+    case = models.ForeignKey(Case, on_delete=models.PROTECT, related_name="units", db_index=False)
+    kind = models.CharField(max_length=16)
+    code = models.CharField(max_length=ID)
+
+    class Meta:
+        """A case rests on a unit once; read by case, and by unit for the figures."""
+
+        constraints = [models.UniqueConstraint(fields=["case", "kind", "code"], name="unit_once")]
+        indexes = [models.Index(fields=["kind", "code", "case"], name="unit_code")]
 
 
 class Suspicion(models.Model):

@@ -17,6 +17,7 @@ from fraud.report.rendering import asset as report_asset
 from fraud.workbench import accounts, audits, trail
 from fraud.workbench.guard import PUBLIC, SIGNED_IN, needs
 from fraud.workbench.models import Account, TrailEntry
+from fraud.workbench.scope import visible
 
 _ASSETS = {"report.css": "text/css", "workbench.css": "text/css", "workbench.js": "text/javascript"}
 
@@ -116,7 +117,7 @@ def account_change(request: HttpRequest, account_id: int) -> HttpResponse:
 @needs("audits.export")
 def export(request: HttpRequest) -> HttpResponse:
     """Decisions as CSV in the contract's form."""
-    rows = list(audits.decisions())
+    rows = list(audits.decisions(visible(request.user)))
     trail.record(request.user.get_username(), "exported", "audits", rows=len(rows))
     answer = HttpResponse("\ufeff" + audits.as_csv(rows), content_type="text/csv; charset=utf-8")
     answer.headers["Content-Disposition"] = 'attachment; filename="audits.csv"'

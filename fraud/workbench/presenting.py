@@ -7,6 +7,7 @@ from django.http import QueryDict
 
 from fraud.report.content import INSTITUTION_WORDS, KIND_WORDS, STATUS_WORDS, VISIT_WORDS, reason_bars
 from fraud.workbench.models import Account, Case, Evidence
+from fraud.workbench.scope import visible
 from fraud.workbench.workflow import STATES
 
 MINE, NOBODY = "me", "none"
@@ -68,7 +69,7 @@ def _cell(name: str, value: Any) -> str:
 
 def filtered(asked: QueryDict, account: Account) -> "QuerySet[Case]":
     """Cases that the list's filters ask for, the dearest first; what is not a filter is ignored."""
-    cases = Case.objects.order_by("-expected_cents", "id")
+    cases = visible(account).order_by("-expected_cents", "id")
     for field, known in (("subject_kind", KIND_WORDS), ("status", STATUS_WORDS), ("state", STATES)):
         if asked.get(field) in known:
             cases = cases.filter(**{field: asked[field]})

@@ -17,7 +17,8 @@ from fraud.errors import DataError
 from fraud.runs import RUN_TABLES, RunFolder, read_manifest
 from fraud.schema import TABLES
 from fraud.workbench import trail, workflow
-from fraud.workbench.models import Case, Evidence, Ring, RuleHit, Run, Step, Suspicion
+from fraud.workbench.models import Case, Evidence, Ring, RuleHit, Run, Step, Suspicion, Unit
+from fraud.workbench.scope import units_of
 
 _TABLES = ("suspicions", "claims_scored", "rule_hits", "rings", "ring_members")
 _FACTS = (
@@ -48,6 +49,7 @@ class _Content:
     facts: dict[str, dict[str, Any]]
     hits: dict[str, Rows]
     names: Mapping[str, tuple[str, str]]
+    regions: dict[str, str]
 
 
 def publish(
@@ -126,7 +128,21 @@ def _read(folder: Path, run: Run, names: Mapping[str, tuple[str, str]], dataset:
     for hit in _chosen(folder / "rule_hits.parquet", None, wanted):
         hits.setdefault(hit["claim_id"], []).append(hit)
     facts = {} if dataset is None else _facts(dataset, wanted)
-    return _Content(run, suspicions, claims, facts, hits, names)
+    regions = {} if dataset is None else _regions(dataset)
+    return _Content(run, suspicions, claims, facts, hits, names, regions)
+
+
+def _regions(dataset: Path) -> dict[str, str]:
+    """Region of each institution and insured person, keyed ``institution:ID`` and ``patient:ID``."""
+    found: dict[str, str] = {}
+    for kind in ("institution", "patient"):
+        path, key = dataset / f"{kind}s.parquet", f"{kind}_id"
+        if not path.exists() or "region" not in pq.ParquetDataset(path).schema.names:
+            continue
+        table = pq.read_table(path, columns=[key, "region"])
+        pairs = zip(table[key].to_pylist(), table["region"].to_pylist(), strict=True)
+        found |= {f"{kind}:{code}": region for code, region in pairs if region}
+    return found
 
 
 def _chosen(path: Path, columns: list[str] | None, claim_ids: list[str]) -> Rows:
@@ -182,6 +198,7 @@ def _write(content: _Content) -> tuple[int, int]:
               "rule_marks", "ring_id", "claims"]  # fmt: skip
     Case.objects.bulk_update(old, fields, batch_size=200)
     _freeze(content, cases)
+    Unit.objects.bulk_create(_units(content, cases), batch_size=_BATCH, ignore_conflicts=True)
     opened = {case.suspicion_id for case in fresh}
     Step.objects.bulk_create(_listings(content, cases, opened), batch_size=_BATCH)
     return len(fresh), len(old)
@@ -210,6 +227,14 @@ def _listings(content: _Content, cases: Mapping[str, Case], opened: set[str]) ->
             case=case, actor="publish", action="listed", from_state="" if new else case.state,
             to_state=workflow.START if new else case.state, text=f"{row['month']} 第 {row['rank']} 位",
         )  # fmt: skip
+
+
+def _units(content: _Content, cases: Mapping[str, Case]) -> Iterator[Unit]:
+    """What cases rest on, for accounts that see some units only."""
+    for row in content.suspicions:
+        facts = [content.facts.get(c, {}) for c in row["evidence_claim_ids"]]
+        for kind, code in sorted(units_of(row["subject_kind"], row["subject_id"], facts, content.regions)):
+            yield Unit(case=cases[row["suspicion_id"]], kind=kind, code=code)
 
 
 def _freeze(content: _Content, cases: Mapping[str, Case]) -> None:

@@ -20,6 +20,7 @@ from fraud.workbench.guard import needs
 from fraud.workbench.models import Account, Case, Ring, Run, Suspicion
 from fraud.workbench.presenting import evidence_columns, evidence_rows, filtered, reason_rows
 from fraud.workbench.roles import ROLES
+from fraud.workbench.scope import limits, visible
 from fraud.workbench.workflow import REASONS, STATES, Transition
 
 _PICTURES = "rings.html"
@@ -49,8 +50,8 @@ def case_list(request: HttpRequest) -> HttpResponse:
         "query": asked.urlencode(),
         "most": max((c.expected_cents for c in page), default=0) or 1,
         "choices": _choices(),
-        "mine": Case.objects.filter(assignee=request.user, open=True).count(),
-        "free": Case.objects.filter(state="unassigned").count(),
+        "mine": visible(request.user).filter(assignee=request.user, open=True).count(),
+        "free": visible(request.user).filter(state="unassigned").count(),
     }
     return render(request, "workbench/list.html", context)
 
@@ -90,9 +91,8 @@ def _case_page(
     columns = evidence_columns(evidence, case.subject_kind)
     hits = list(chosen.rule_hits.order_by("snoozed", "-amount_cents", "rule", "claim_id"))
     trail.record(request.user.get_username(), "viewed", f"case:{case.pk}", rationale=chosen.pk)
-    before = Case.objects.filter(subject_kind=case.subject_kind, subject_id=case.subject_id).exclude(
-        outcome=""
-    )
+    same = visible(request.user).filter(subject_kind=case.subject_kind, subject_id=case.subject_id)
+    before = same.exclude(outcome="")
     context = {
         "case": case,
         "suspicion": chosen,
@@ -101,7 +101,7 @@ def _case_page(
         "hits": hits,
         "columns": columns,
         "evidence": evidence_rows(evidence, columns),
-        "ring": _ring(chosen, case),
+        "ring": _ring(chosen, case, request.user),
         "steps": case.steps.order_by("id"),
         "before": before.exclude(pk=case.pk).order_by("-decided_at"),
         "forms": [_form(t, request) for t in allowed(case, request.user)],
@@ -111,13 +111,13 @@ def _case_page(
     return render(request, "workbench/case.html", context, status=status)
 
 
-def _ring(suspicion: Suspicion, case: Case) -> dict[str, Any] | None:
+def _ring(suspicion: Suspicion, case: Case, account: Account) -> dict[str, Any] | None:
     """Ring of a case with its cases of members, or None."""
     ring = Ring.objects.filter(run=suspicion.run, ring_id=case.ring_id).first() if case.ring_id else None
     if ring is None:
         return None
     ids = [m["member_id"] for m in ring.members]
-    cases = Case.objects.filter(subject_id__in=ids, month=suspicion.month).exclude(pk=case.pk)
+    cases = visible(account).filter(subject_id__in=ids, month=suspicion.month).exclude(pk=case.pk)
     of_member = {(c.subject_kind, c.subject_id): c for c in cases}
     members = sorted(
         ring.members, key=lambda m: (m["role"] == "member", -(m["membership_score"] or 0), m["member_id"])
@@ -125,7 +125,7 @@ def _ring(suspicion: Suspicion, case: Case) -> dict[str, Any] | None:
     return {
         "row": ring,
         "members": [{**m, "case": of_member.get((m["member_kind"], m["member_id"]))} for m in members],
-        "pictured": (Path(suspicion.run.folder) / _PICTURES).is_file(),
+        "pictured": not limits(account) and (Path(suspicion.run.folder) / _PICTURES).is_file(),
     }
 
 
@@ -197,6 +197,8 @@ def take(request: HttpRequest) -> HttpResponse:
 def ring_pictures(request: HttpRequest, run_id: int) -> HttpResponse:
     """A run's page of rings, if it is still what the run's manifest says."""
     run = get_object_or_404(Run, pk=run_id)
+    if limits(request.user):
+        raise Http404  # the page holds every ring of the run
     path = Path(run.folder) / _PICTURES
     outputs = {o["name"]: o["sha256"] for o in (read_manifest(path.parent) or {}).get("outputs", ())}
     if not path.is_file() or file_hash(path) != outputs.get(_PICTURES):
