@@ -138,7 +138,8 @@ class ServiceSettings(_Section):
     )
     port: int = Field(8731, ge=0, le=65535, description="Port; 0 for any free one.")
     history: str = Field(
-        "runs/history.sqlite", description="History index that scoring writes; none is used while it is absent."
+        "runs/history.sqlite",
+        description="History index that scoring writes; none is used while it is absent.",
     )
     reactions: str = Field("runs/reactions.sqlite", description="Log of the doctors' reactions.")
     reload_seconds: float = Field(
@@ -169,6 +170,19 @@ class WorkbenchSettings(_Section):
     lock_minutes: int = Field(15, ge=1, description="Minutes a name stays locked.")
     page_rows: int = Field(50, ge=10, le=200, description="Cases on a page of the list.")
     time_zone: str = Field("Asia/Shanghai", description="Time zone of what is shown and exported.")
+    attachments: str = Field(
+        "runs/workbench.files",
+        description="Folder of the files attached to cases; back it up with the database.",
+    )
+    attachment_mb: int = Field(20, ge=1, le=500, description="Largest attachment, in megabytes.")
+    holidays: str = Field(
+        "",
+        description="CSV of days off and of worked weekend days (date, kind, name, source) in place of China's public holidays.",
+    )
+    deadlines: dict[str, int] = Field(
+        {},
+        description="Working days a case may stay in a state, over the ones in the code, such as { sent = 15 }; 0 for no limit.",
+    )
 
 
 class Settings(_Section):

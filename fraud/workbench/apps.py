@@ -1,5 +1,7 @@
 """The Django application."""
 
+from importlib import import_module
+
 from django.apps import AppConfig
 
 
@@ -10,3 +12,8 @@ class WorkbenchConfig(AppConfig):
     label = "workbench"
     verbose_name = "稽核工作台"
     default_auto_field = "django.db.models.BigAutoField"
+
+    def import_models(self) -> None:
+        """Load every module that has tables."""
+        super().import_models()
+        import_module("fraud.workbench.desk")

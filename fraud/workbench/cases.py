@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from fraud.errors import FraudError
 from fraud.workbench import trail
+from fraud.workbench.deadlines import due_on
 from fraud.workbench.models import Account, Case, Step
 from fraud.workbench.roles import ANY_CASE
 from fraud.workbench.scope import sees, visible
@@ -159,6 +160,8 @@ def _amount_problems(case: Case, step: Transition, cents: int | None) -> list[st
 def _changes(case: Case, step: Transition, given: Given, holder: Account | None) -> dict[str, Any]:
     """New values of the case's human fields."""
     changes: dict[str, Any] = {"state": step.target}
+    if step.target != case.state:
+        changes["due_on"] = due_on(step.target)
     if step.amount == "recovered":
         changes["recovered_cents"] = given.amount_cents
     elif step.amount == "zero":

@@ -100,6 +100,7 @@ class Case(models.Model):
     amount_cents = models.BigIntegerField(null=True)
     recovered_cents = models.BigIntegerField(null=True)
     decided_at = models.DateTimeField(null=True)
+    due_on = models.DateField(null=True)
     source = models.CharField(max_length=16, default="ranked")
     version = models.PositiveIntegerField(default=0)
 
@@ -116,8 +117,12 @@ class Case(models.Model):
             models.Index(fields=["state", "-expected_cents", "id"], name="case_state_money"),
             models.Index(fields=["subject_kind", "-expected_cents", "id"], name="case_kind_money"),
             models.Index(fields=["status", "-expected_cents", "id"], name="case_status_money"),
-            models.Index(fields=["month", "-expected_cents", "id"], name="case_month_money"),
+            models.Index(fields=["-month", "-expected_cents", "id"], name="case_month_money"),
             models.Index(fields=["assignee", "-expected_cents", "id"], name="case_assignee_money"),
+            models.Index(fields=["-at_risk_cents", "-expected_cents", "id"], name="case_risk"),
+            models.Index(fields=["-score", "-expected_cents", "id"], name="case_score"),
+            models.Index(fields=["due_on", "-expected_cents", "id"], name="case_due"),
+            models.Index(fields=["ring_id", "-expected_cents", "id"], name="case_ring"),
         ]
 
     @property

@@ -17,6 +17,7 @@ from fraud.errors import DataError
 from fraud.runs import RUN_TABLES, RunFolder, read_manifest
 from fraud.schema import TABLES
 from fraud.workbench import trail, workflow
+from fraud.workbench.deadlines import due_on
 from fraud.workbench.models import Case, Evidence, Ring, RuleHit, Run, Step, Suspicion, Unit
 from fraud.workbench.scope import units_of
 
@@ -180,12 +181,12 @@ def _write(content: _Content) -> tuple[int, int]:
     for start in range(0, len(ids), _BATCH):
         for case in Case.objects.filter(suspicion_id__in=ids[start : start + _BATCH]).order_by("id"):
             cases[case.suspicion_id] = case  # the newest
-    fresh, old = [], []
+    fresh, old, due = [], [], due_on(workflow.START)
     for row in content.suspicions:
         case = cases.get(row["suspicion_id"])
         if case is None or (not case.open and case.month < row["month"]):
             case = cases[row["suspicion_id"]] = Case(
-                **{k: row[k] for k in ("suspicion_id", "subject_kind", "subject_id")}
+                **{k: row[k] for k in ("suspicion_id", "subject_kind", "subject_id")}, due_on=due
             )
             fresh.append(case)
         else:

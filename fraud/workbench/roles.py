@@ -8,6 +8,7 @@ PERMISSIONS: dict[str, tuple[str, str]] = {
     "case.take": ("领取下一件", "take the next case"),
     "case.assign": ("分派与改派", "assign and reassign"),
     "case.review": ("初审", "first review"),
+    "case.note": ("评论与附件", "comment and attach files"),
     "case.reply": ("推送机构与登记答复", "send to the institution and record its reply"),
     "case.second_review": ("复审", "second review"),
     "case.conclude": ("合议与结论", "panel and conclusion"),
@@ -19,7 +20,7 @@ PERMISSIONS: dict[str, tuple[str, str]] = {
 }
 
 _READ = frozenset({"list.view", "case.view"})
-_AUDITOR = _READ | {"case.take", "case.review", "case.reply"}
+_AUDITOR = _READ | {"case.take", "case.review", "case.note", "case.reply"}
 _SENIOR = _AUDITOR | {"case.assign", "case.second_review", "case.archive"}
 
 ROLES: dict[str, tuple[str, str, frozenset[str]]] = {

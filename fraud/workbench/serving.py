@@ -9,6 +9,7 @@ from django.core.management import call_command
 
 from fraud.listening import listen
 from fraud.settings import WorkbenchSettings
+from fraud.workbench.limits import ROOM, BodyLimit
 
 CONNECTIONS = 400
 """Most connections at once; more are answered 503."""
@@ -30,7 +31,8 @@ def serve(own: WorkbenchSettings, ready: Callable[[str], None]) -> None:
     """
     bound = listen(own.host, own.port, CONNECTIONS, "workbench")
     call_command("clearsessions")
-    application: Any = get_asgi_application()
+    most = own.attachment_mb * 1_000_000 + ROOM
+    application: Any = BodyLimit(get_asgi_application(), most)
     config = uvicorn.Config(
         application, lifespan="off", log_config=None, access_log=False, server_header=False,
         limit_concurrency=CONNECTIONS, timeout_graceful_shutdown=10, forwarded_allow_ips="127.0.0.1",

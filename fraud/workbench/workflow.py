@@ -33,6 +33,24 @@ STATES: dict[str, tuple[str, str]] = {
 }
 START = "unassigned"
 
+DEADLINES: dict[str, int] = {
+    "unassigned": 5,
+    "first_review": 10,
+    "evidence_wanted": 10,
+    "confirmed": 5,
+    "sent": 10,
+    "accepted": 10,
+    "partly_accepted": 5,
+    "appealed": 5,
+    "second_review": 10,
+    "upheld": 10,
+    "reduced": 10,
+    "withdrawn": 10,
+    "panel": 10,
+    "concluded": 30,
+}
+"""Working days a case may stay in a state; a site's own go over them (``[workbench] deadlines``)."""
+
 SCHEMES: dict[str, tuple[str, str]] = {
     "split_stay": ("分解住院", "split stay"),
     "hanging_bed": ("挂床住院", "hanging bed"),

@@ -3,6 +3,7 @@
 import atexit
 import shutil
 import tempfile
+from io import BytesIO
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,11 @@ atexit.register(shutil.rmtree, HOME, ignore_errors=True)
 from fraud.settings import WorkbenchSettings  # noqa: E402
 from fraud.workbench.configure import set_up  # noqa: E402
 
-set_up(WorkbenchSettings(database=str(HOME / "template.sqlite"), page_rows=10))
+set_up(
+    WorkbenchSettings(
+        database=str(HOME / "template.sqlite"), page_rows=10, attachments=str(HOME / "files"), attachment_mb=1
+    )
+)
 
 from django.contrib.auth.models import Group  # noqa: E402
 from django.db import connections  # noqa: E402
@@ -21,6 +26,7 @@ from django.test import Client  # noqa: E402
 from django.test.utils import setup_test_environment  # noqa: E402
 from run_folders import NAMES, write_run  # noqa: E402
 
+from fraud.workbench.attachments import attach  # noqa: E402
 from fraud.workbench.models import Account, Case  # noqa: E402
 from fraud.workbench.publishing import publish  # noqa: E402
 from fraud.workbench.roles import ROLES  # noqa: E402
@@ -39,6 +45,7 @@ def template() -> Path:
         account.save()
         account.groups.set([Group.objects.get_or_create(name=role)[0] for role in roles])
     publish(write_run(HOME / "runs"), "test", NAMES)
+    attach(Case.objects.get(pk=1), Account.objects.get(username="auditor"), "a.txt", BytesIO(b"a"), 1)
     connections.close_all()
     return HOME / "template.sqlite"
 

@@ -16,12 +16,16 @@ ARGUMENTS = {
     "asset": ["workbench.css"],
     "case": [1],
     "act": [1],
+    "comment": [1],
+    "attach": [1],
+    "mark": [1],
+    "attachment": [1, 1],
     "ring_pictures": [1],
     "plotly": [1],
     "account": [1],
 }
 PAGES = {p.name: p.callback.permission for p in urlpatterns}
-POSTED = {"sign_out", "take", "act", "export", "account"}
+POSTED = {"comment", "attach", "mark", "sign_out", "take", "act", "export", "account"}
 
 
 def answer(client: Client, name: str) -> HttpResponse:
