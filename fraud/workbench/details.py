@@ -185,6 +185,16 @@ def _days_of(table: pa.Table, key: str) -> dict[str, list[list[Any]]]:
     return found
 
 
+def ring_days(claims: Iterable[Mapping[str, Any]]) -> list[list[Any]]:
+    """Days of a ring: day, claims, cents."""
+    sums: dict[str, list[int]] = {}
+    for claim in claims:
+        own = sums.setdefault(str(claim["settled_at"])[:10], [0, 0])
+        own[0] += 1
+        own[1] += _cents(claim["amount"]) or 0
+    return [[day, *sums[day]] for day in sorted(sums)]
+
+
 def marked_lines(details: Details, claim_id: str, hits: Rows, names: Mapping[str, tuple[str, str]]) -> Rows:
     """Lines of a claim, the odd ones first and then the dearest.
 

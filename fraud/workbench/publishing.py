@@ -1,7 +1,7 @@
 """A run folder into the workbench: whole or not at all, and as often as one likes."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -18,6 +18,8 @@ from fraud.runs import RUN_TABLES, RunFolder, read_manifest
 from fraud.schema import TABLES
 from fraud.workbench import trail, workflow
 from fraud.workbench.deadlines import due_on
+from fraud.workbench.desk import Lines, Portion, Timeline
+from fraud.workbench.details import MOST_LINES, Details, marked_lines, portions, read_details, ring_days
 from fraud.workbench.models import Case, Evidence, Ring, RuleHit, Run, Step, Suspicion, Unit
 from fraud.workbench.scope import units_of
 
@@ -51,6 +53,8 @@ class _Content:
     hits: dict[str, Rows]
     names: Mapping[str, tuple[str, str]]
     regions: dict[str, str]
+    details: Details
+    rings: dict[str, Rows]
 
 
 def publish(
@@ -130,7 +134,33 @@ def _read(folder: Path, run: Run, names: Mapping[str, tuple[str, str]], dataset:
         hits.setdefault(hit["claim_id"], []).append(hit)
     facts = {} if dataset is None else _facts(dataset, wanted)
     regions = {} if dataset is None else _regions(dataset)
-    return _Content(run, suspicions, claims, facts, hits, names, regions)
+    details = Details()
+    if dataset is not None:
+        details = read_details(dataset, run.month, wanted, _subjects(suspicions, facts))
+    return _Content(
+        run, suspicions, claims, facts, hits, names, regions, details, _ring_claims(folder, suspicions)
+    )
+
+
+def _subjects(suspicions: Rows, facts: Mapping[str, Mapping[str, Any]]) -> dict[str, set[str]]:
+    """Whose past is shown: the subjects themselves, and the insured person of a claim."""
+    found: dict[str, set[str]] = {}
+    for row in suspicions:
+        found.setdefault(row["subject_kind"], set()).add(row["subject_id"])
+    patients = {str(facts.get(c, {}).get("patient_id") or "") for c in found.get("claim", ())} - {""}
+    return {**found, "patient": found.get("patient", set()) | patients}
+
+
+def _ring_claims(folder: Path, suspicions: Rows) -> dict[str, Rows]:
+    """Claims of the listed rings, of all months looked at; none where an older run has no such file."""
+    listed = pa.array(sorted(s["subject_id"] for s in suspicions if s["subject_kind"] == "ring"), pa.string())
+    path = folder / "ring_claims.parquet"
+    if not path.is_file() or not len(listed):
+        return {}
+    found: dict[str, Rows] = {}
+    for row in pq.read_table(path, filters=pc.field("ring_id").isin(listed)).to_pylist():
+        found.setdefault(row["ring_id"], []).append(row)
+    return found
 
 
 def _regions(dataset: Path) -> dict[str, str]:
@@ -199,6 +229,7 @@ def _write(content: _Content) -> tuple[int, int]:
               "rule_marks", "ring_id", "claims"]  # fmt: skip
     Case.objects.bulk_update(old, fields, batch_size=200)
     _freeze(content, cases)
+    _replace_portions(content, cases)
     Unit.objects.bulk_create(_units(content, cases), batch_size=_BATCH, ignore_conflicts=True)
     opened = {case.suspicion_id for case in fresh}
     Step.objects.bulk_create(_listings(content, cases, opened), batch_size=_BATCH)
@@ -251,7 +282,11 @@ def _freeze(content: _Content, cases: Mapping[str, Case]) -> None:
     ]  # fmt: skip
     Suspicion.objects.bulk_create(made, batch_size=_BATCH)
     pairs = list(zip(made, content.suspicions, strict=True))
-    Evidence.objects.bulk_create((e for p in pairs for e in _evidence(content, *p)), batch_size=_BATCH)
+    evidence = Evidence.objects.bulk_create(
+        (e for p in pairs for e in _evidence(content, *p)), batch_size=_BATCH
+    )
+    Lines.objects.bulk_create(_lines(content, evidence), batch_size=_BATCH)
+    Timeline.objects.bulk_create(_timelines(content, pairs), batch_size=_BATCH)
     RuleHit.objects.bulk_create((h for p in pairs for h in _hits(content, *p)), batch_size=_BATCH)
 
 
@@ -263,6 +298,53 @@ def _evidence(content: _Content, suspicion: Suspicion, row: dict[str, Any]) -> I
             at_risk_cents=cents(claim.get("amount_at_risk")), rules=claim.get("rule_hits") or [],
             ring_id=claim.get("ring_id") or "", facts=content.facts.get(claim_id, {}),
         )  # fmt: skip
+
+
+def _lines(content: _Content, evidence: Iterable[Evidence]) -> Iterator[Lines]:
+    """Lines of evidence claims, as far as the dataset has them."""
+    for claim in evidence:
+        rows = marked_lines(
+            content.details, claim.claim_id, content.hits.get(claim.claim_id, []), content.names
+        )
+        if rows:
+            odd = sum(bool(r["rules"] or r["dear"]) for r in rows)
+            yield Lines(evidence=claim, total=len(rows), odd=odd, rows=rows[:MOST_LINES])
+
+
+def _timelines(content: _Content, pairs: Iterable[tuple[Suspicion, dict[str, Any]]]) -> Iterator[Timeline]:
+    """The subjects over time: a person's claims, everybody else's days."""
+    for suspicion, row in pairs:
+        kind, subject = row["subject_kind"], row["subject_id"]
+        rows: list[list[Any]]
+        if kind == "ring":
+            rows = ring_days(content.rings.get(subject, ()))
+        elif kind in ("patient", "claim"):
+            patient = subject if kind == "patient" else content.facts.get(subject, {}).get("patient_id")
+            rows = content.details.claims.get(str(patient or ""), [])
+        else:
+            rows = content.details.days.get((kind, subject), [])
+        if rows:
+            yield Timeline(suspicion=suspicion, rows=rows)
+
+
+def _replace_portions(content: _Content, cases: Mapping[str, Case]) -> None:
+    """What of each case's newest evidence falls on whom."""
+    at_risk = {c: cents(r["amount_at_risk"]) or 0 for c, r in content.claims.items()}
+    current = {
+        row["suspicion_id"]: row for row in content.suspicions
+        if (case := cases[row["suspicion_id"]]).month == row["month"] and case.open
+    }  # fmt: skip
+    ids = [cases[s].pk for s in current]
+    for start in range(0, len(ids), _BATCH):
+        Portion.objects.filter(case__in=ids[start : start + _BATCH]).delete()
+    made = (
+        Portion(case=cases[s], kind=kind, code=code, name=name, claims=claims, cents=sum_)
+        for s, row in current.items()
+        for kind, code, name, claims, sum_ in portions(
+            row["evidence_claim_ids"], content.facts, at_risk, content.details
+        )
+    )
+    Portion.objects.bulk_create(made, batch_size=_BATCH)
 
 
 def _hits(content: _Content, suspicion: Suspicion, row: dict[str, Any]) -> Iterator[RuleHit]:
