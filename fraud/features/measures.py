@@ -26,7 +26,11 @@ def ratio(part: Any, whole: Any) -> ir.FloatingValue:
 
 
 def integer(value: Any) -> ir.IntegerValue:
-    """Int64 of an integer, through a decimal: DuckDB sums integers into a wider type than Ibis says."""
+    """Int64 of an integer, through a decimal.
+
+    Ibis leaves out a cast to the type it believes a value has already, but DuckDB sums integers into a wider
+    type, and Spark counts and numbers rows in 32 bits, whose products overflow.
+    """
     return value.cast("decimal(38,0)").cast("int64")
 
 

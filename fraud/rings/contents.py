@@ -108,9 +108,9 @@ def _charges(scope: Scope, claims: ir.Table, cuts: list[tuple[str, str]]) -> ir.
     known = lines.filter(lines.item_code.notnull()).semi_join(claims, "claim_id")
     codes = known.select("item_code").distinct()
     codes = left(codes, items.select("item_code", "drug_class", "days_per_unit"), "item_code")
-    order = ibis.row_number().over(order_by="item_code").cast("int64")
+    order = integer(ibis.row_number().over(order_by="item_code"))
     codes = codes.mutate(item=order, same=ibis.coalesce(codes.drug_class, codes.item_code))
-    codes = codes.mutate(same=ibis.dense_rank().over(order_by="same").cast("int64"))
+    codes = codes.mutate(same=integer(ibis.dense_rank().over(order_by="same")))
     codes = scope.keep("ring_items", codes.drop("drug_class"))
 
     def rows(low: str, high: str) -> ir.Table:

@@ -8,7 +8,7 @@ import ibis
 import ibis.expr.types as ir
 
 from fraud.features import facts
-from fraud.features.measures import DAY, fixed_mean, left, log, ratio
+from fraud.features.measures import DAY, fixed_mean, integer, left, log, ratio
 from fraud.features.scope import Scope
 from fraud.rings.contents import contents
 
@@ -76,7 +76,7 @@ def _numbered(scope: Scope, claims: ir.Table, name: str, columns: tuple[str, ...
         known = known.filter(known[columns[-1]].notnull())
     known = known.mutate(**{f"key_{c}": known[c].fill_null("") for c in columns})
     keys = [f"key_{c}" for c in columns]
-    numbers = known.mutate(**{name: ibis.row_number().over(order_by=keys).cast("int64")})
+    numbers = known.mutate(**{name: integer(ibis.row_number().over(order_by=keys))})
     numbers = scope.keep(f"ring_{name}s", numbers)
     padded = claims.mutate(**{f"key_{c}": claims[c].fill_null("") for c in columns})
     joined = left(padded, numbers.select(*keys, name), keys)

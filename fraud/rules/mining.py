@@ -15,7 +15,7 @@ import pandas as pd
 
 from fraud.errors import UsageError
 from fraud.features import facts
-from fraud.features.measures import exact_sum, flag, left, ratio
+from fraud.features.measures import exact_sum, flag, integer, left, ratio
 from fraud.features.scope import HISTORY, Engine, Scope
 from fraud.rules.association import (
     BOTH,
@@ -151,7 +151,7 @@ def _charges(scope: Scope) -> None:
     visits = visits.filter(visits.month.between(min(scope.months), max(scope.months)))
     people = visits.select("patient_id").distinct()
     order = ibis.window(order_by="patient_id")
-    step = ibis.row_number().over(order).cast("int64") * SPREAD % 65_536
+    step = integer(ibis.row_number().over(order)) * SPREAD % 65_536
     folds = people.mutate(fold=flag(step >= 32_768))
     doctor = ibis.literal("doctor ") + visits.doctor_id
     visits = left(visits, folds, "patient_id").select(
