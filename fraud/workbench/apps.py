@@ -17,3 +17,4 @@ class WorkbenchConfig(AppConfig):
         """Load every module that has tables."""
         super().import_models()
         import_module("fraud.workbench.desk")
+        import_module("fraud.workbench.books")

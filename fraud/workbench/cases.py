@@ -170,6 +170,8 @@ def _changes(case: Case, step: Transition, given: Given, holder: Account | None)
         changes["amount_cents"] = given.amount_cents
     if holder is not None:
         changes["assignee"] = holder
+    if step.code in ("take", "assign"):
+        changes["taken_at"] = timezone.now()
     if step.code == "release":
         changes["assignee"] = None
     if step.reasons == "scheme":

@@ -4,6 +4,7 @@ from typing import Any
 
 from django.contrib.auth.models import AbstractUser
 from django.db import models
+from django.utils import timezone
 
 from fraud.workbench import workflow
 from fraud.workbench.roles import permissions_of
@@ -100,6 +101,8 @@ class Case(models.Model):
     amount_cents = models.BigIntegerField(null=True)
     recovered_cents = models.BigIntegerField(null=True)
     decided_at = models.DateTimeField(null=True)
+    opened_at = models.DateTimeField(default=timezone.now)
+    taken_at = models.DateTimeField(null=True)
     due_on = models.DateField(null=True)
     source = models.CharField(max_length=16, default="ranked")
     version = models.PositiveIntegerField(default=0)

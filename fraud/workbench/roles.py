@@ -14,13 +14,20 @@ PERMISSIONS: dict[str, tuple[str, str]] = {
     "case.conclude": ("合议与结论", "panel and conclusion"),
     "case.recover": ("追回与移送", "recover and refer"),
     "case.archive": ("归档", "archive"),
+    "forms.export": ("导出通知书与线索清单", "export notices and clues"),
+    "forms.import": ("传回填好的表", "read filled-in forms"),
+    "names.view": ("看姓名与证件号", "see names and certificate numbers"),
+    "figures.view": ("看统计", "see the figures"),
+    "slice.set": ("设定随机抽查份额", "set the random slice"),
     "audits.export": ("导出结论", "export decisions"),
     "trail.view": ("看审计轨迹", "see the audit trail"),
     "accounts.manage": ("管理账号", "manage accounts"),
 }
 
 _READ = frozenset({"list.view", "case.view"})
-_AUDITOR = _READ | {"case.take", "case.review", "case.note", "case.reply"}
+_AUDITOR = _READ | {
+    "case.take", "case.review", "case.note", "case.reply", "forms.export", "forms.import", "names.view",
+}  # fmt: skip
 _SENIOR = _AUDITOR | {"case.assign", "case.second_review", "case.archive"}
 
 ROLES: dict[str, tuple[str, str, frozenset[str]]] = {
@@ -29,9 +36,10 @@ ROLES: dict[str, tuple[str, str, frozenset[str]]] = {
     "head": (
         "负责人",
         "department head",
-        _SENIOR | {"case.conclude", "case.recover", "audits.export", "trail.view"},
+        _SENIOR
+        | {"case.conclude", "case.recover", "figures.view", "slice.set", "audits.export", "trail.view"},
     ),
-    "data_scientist": ("数据分析员", "data scientist", _READ | {"audits.export"}),
+    "data_scientist": ("数据分析员", "data scientist", _READ | {"figures.view", "audits.export"}),
     "read_only": ("只读", "read-only", _READ),
     "administrator": ("系统管理员", "administrator", frozenset({"accounts.manage", "trail.view"})),
 }

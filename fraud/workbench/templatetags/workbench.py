@@ -15,6 +15,8 @@ from fraud.report.content import (
     Words,
 )
 from fraud.report.content import number as three_digits
+from fraud.workbench.excel_in import OUTCOMES as SHEET_OUTCOMES
+from fraud.workbench.forms import FORMS
 from fraud.workbench.roles import ROLES
 from fraud.workbench.workflow import REASONS, SCHEMES, STATES, TRANSITIONS
 
@@ -31,6 +33,8 @@ _WORDS: dict[str, Words] = {
     "state": STATES,
     "scheme": SCHEMES,
     "account_role": {code: (zh, en) for code, (zh, en, _) in ROLES.items()},
+    "form": {f.code: (f.zh, f.en) for f in FORMS.values()},
+    "sheet": SHEET_OUTCOMES,
     "outcome": {"confirmed": ("确认", "confirmed"), "cleared": ("排除", "cleared")},
     "action": {t.code: (t.zh, t.en) for t in TRANSITIONS.values()} | {"listed": ("列入清单", "listed")},
     "reason": {code: words for own in REASONS.values() for code, words in own.items()},
