@@ -51,12 +51,14 @@ def publish(
 ) -> None:
     """Publish a run to the workbench: whole or not at all; again does no harm."""
     settings = _set_up(config)
+    from fraud.features.catalog import features
     from fraud.rules.rule_set import load_rule_set
     from fraud.workbench.publishing import publish as run_publish
 
     rules = load_rule_set(settings.rules.folder).rules
     names = {code: (rule.name_zh, rule.clause) for code, rule in rules.items()}
-    done = run_publish(run, _who(), names, dataset)
+    words = {f.name: (f.title_zh, f.title_en) for f in features().values()}
+    done = run_publish(run, _who(), names, dataset, words)
     if done.already:
         typer.echo(f"{done.month}: already published, nothing to do.")
     else:

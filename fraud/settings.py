@@ -169,6 +169,10 @@ class WorkbenchSettings(_Section):
     lock_after: int = Field(5, ge=1, description="Failed sign-ins after which a name is locked.")
     lock_minutes: int = Field(15, ge=1, description="Minutes a name stays locked.")
     page_rows: int = Field(50, ge=10, le=200, description="Cases on a page of the list.")
+    random_share: Share = Field(
+        0.0,
+        description="Claims drawn at random per case of the list when a run is published, so that models can be judged without selection bias; the head of the office may choose another share in the pages.",
+    )
     time_zone: str = Field("Asia/Shanghai", description="Time zone of what is shown and exported.")
     attachments: str = Field(
         "runs/workbench.files",

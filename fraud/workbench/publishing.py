@@ -20,7 +20,9 @@ from fraud.workbench import trail, workflow
 from fraud.workbench.deadlines import due_on
 from fraud.workbench.desk import Lines, Portion, Timeline
 from fraud.workbench.details import MOST_LINES, Details, marked_lines, portions, read_details, ring_days
+from fraud.workbench.marks import marks_of, remember_words, replace_marks
 from fraud.workbench.models import Case, Evidence, Ring, RuleHit, Run, Step, Suspicion, Unit
+from fraud.workbench.random_slice import add_drawn
 from fraud.workbench.scope import units_of
 
 _TABLES = ("suspicions", "claims_scored", "rule_hits", "rings", "ring_members")
@@ -58,7 +60,11 @@ class _Content:
 
 
 def publish(
-    folder: Path, by: str, names: Mapping[str, tuple[str, str]] | None = None, dataset: Path | None = None
+    folder: Path,
+    by: str,
+    names: Mapping[str, tuple[str, str]] | None = None,
+    dataset: Path | None = None,
+    words: Mapping[str, tuple[str, str]] | None = None,
 ) -> Published:
     """Publish a run: a case for each suspicion that has none, a new rationale where there is one.
 
@@ -75,6 +81,8 @@ def publish(
         Rule code → name and clause.
     dataset : Path, optional
         Dataset folder the run was made from; dates, places and amounts of evidence claims come from it.
+    words : mapping, optional
+        Code of a reason → Chinese and English, for the figures.
 
     Raises
     ------
@@ -99,11 +107,13 @@ def publish(
         if not new:
             return Published(run.month, already=True)
         content = _read(folder, run, names or {}, dataset)
+        remember_words({code: (name, "") for code, (name, _) in content.names.items()} | dict(words or {}))
         opened, updated = _write(content)
         Ring.objects.bulk_create(_rings(folder, run), batch_size=_BATCH)
         trail.record(
-            by, "published", f"run:{run.month}", fingerprint=run.fingerprint, opened=opened, updated=updated
-        )
+            by, "published", f"run:{run.month}", fingerprint=run.fingerprint, opened=opened, updated=updated,
+            drawn=sum(bool(s.get("random")) for s in content.suspicions),
+        )  # fmt: skip
     return Published(run.month, opened, updated)
 
 
@@ -126,7 +136,7 @@ def _rows(folder: Path, table: str) -> Rows:
 
 
 def _read(folder: Path, run: Run, names: Mapping[str, tuple[str, str]], dataset: Path | None) -> _Content:
-    suspicions = _rows(folder, "suspicions")
+    suspicions = add_drawn(_rows(folder, "suspicions"), folder, run.fingerprint, run.month)
     wanted = sorted({claim for s in suspicions for claim in s["evidence_claim_ids"]})
     claims = {r["claim_id"]: r for r in _chosen(folder / "claims_scored.parquet", None, wanted)}
     hits: dict[str, Rows] = {}
@@ -224,12 +234,15 @@ def _write(content: _Content) -> tuple[int, int]:
             if not case.open or row["month"] < case.month:
                 continue
         _copy(case, row, content)
+        if row.get("random"):
+            case.source = "random"
     Case.objects.bulk_create(fresh, batch_size=_BATCH)
     fields = ["month", "score", "at_risk_cents", "expected_cents", "status", "top_reason", "top_reason_en",
-              "rule_marks", "ring_id", "claims"]  # fmt: skip
+              "rule_marks", "ring_id", "claims", "source"]  # fmt: skip
     Case.objects.bulk_update(old, fields, batch_size=200)
     _freeze(content, cases)
     _replace_portions(content, cases)
+    replace_marks(_marks(content, cases))
     Unit.objects.bulk_create(_units(content, cases), batch_size=_BATCH, ignore_conflicts=True)
     opened = {case.suspicion_id for case in fresh}
     Step.objects.bulk_create(_listings(content, cases, opened), batch_size=_BATCH)
@@ -257,8 +270,20 @@ def _listings(content: _Content, cases: Mapping[str, Case], opened: set[str]) ->
         new = row["suspicion_id"] in opened
         yield Step(
             case=case, actor="publish", action="listed", from_state="" if new else case.state,
-            to_state=workflow.START if new else case.state, text=f"{row['month']} 第 {row['rank']} 位",
+            to_state=workflow.START if new else case.state,
+            text=f"{row['month']} " + (f"第 {row['rank']} 位" if row["rank"] else "随机抽查"),
         )  # fmt: skip
+
+
+def _marks(content: _Content, cases: Mapping[str, Case]) -> dict[Case, set[tuple[str, str]]]:
+    """What put each case on the list that this run speaks of last."""
+    found = {}
+    for row in content.suspicions:
+        case, own = cases[row["suspicion_id"]], row["evidence_claim_ids"]
+        if case.open and case.month == row["month"]:
+            claims = [content.claims[c] for c in own if c in content.claims]
+            found[case] = marks_of(row, claims, [h for c in own for h in content.hits.get(c, ())])
+    return found
 
 
 def _units(content: _Content, cases: Mapping[str, Case]) -> Iterator[Unit]:

@@ -1,0 +1,111 @@
+"""Claims drawn at random beside the ranked list, so that models can be judged without selection bias.
+
+They are drawn from all claims that a run scored, by the hash of the run's fingerprint and the claim's
+id: whoever holds the run folder can draw again and must get the same. A claim that is on the list too
+keeps its place there and counts as drawn.
+"""
+
+import hashlib
+import heapq
+import math
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from django.conf import settings
+from django.db import transaction
+
+from fraud.errors import UsageError
+from fraud.workbench import trail
+from fraud.workbench.books import Choice
+from fraud.workbench.models import Case
+
+_CHOICE = "random_share"
+SENTENCE = ("随机抽查：本月全部结算中随机抽取，与得分和理由无关。", "Drawn at random, whatever its score.")
+SUMMARY = {"code": "random", "sentence_zh": SENTENCE[0], "sentence_en": SENTENCE[1], "contribution": 0.0}
+
+
+def share() -> float:
+    """Claims drawn per case of the list: the head's choice, else ``[workbench] random_share``."""
+    chosen = Choice.objects.filter(pk=_CHOICE).values_list("value", flat=True).first()
+    return float(chosen) if chosen else settings.WORKBENCH.random_share
+
+
+def choose_share(told: str, by: str) -> float:
+    """Set the share from the next publication on.
+
+    Raises
+    ------
+    UsageError
+        It is not a number from 0 to 1.
+    """
+    try:
+        value = round(float(told), 4)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 1:
+        raise UsageError("份额须在 0 到 1 之间 (the share is from 0 to 1).")
+    with transaction.atomic():
+        Choice.objects.update_or_create(pk=_CHOICE, defaults={"value": str(value), "by": by})
+        trail.record(by, "random_share_set", "random_slice", share=value)
+    return value
+
+
+def draw(claim_ids: Iterable[str], fingerprint: str, most: int) -> list[str]:
+    """Claims with the smallest hashes: a sample without replacement, the same wherever it is drawn.
+
+    Examples
+    --------
+    >>> draw(["C1", "C2", "C3"], "run", 2) == draw(["C3", "C2", "C1"], "run", 2)
+    True
+    """
+    keyed = ((hashlib.sha256(f"{fingerprint}\0{c}".encode()).digest(), c) for c in claim_ids)
+    return [claim for _, claim in heapq.nsmallest(most, keyed)]
+
+
+def add_drawn(
+    suspicions: list[dict[str, Any]], folder: Path, fingerprint: str, month: str
+) -> list[dict[str, Any]]:
+    """Mark listed claims that were drawn and add the other drawn ones, at rank 0, to a run's suspicions.
+
+    A drawn claim whose earlier case is undecided, or was decided in the same month or later, is not
+    added: that case goes on.
+    """
+    most = math.ceil(share() * len(suspicions) - 1e-9)
+    if not most:
+        return suspicions
+    ids = pq.read_table(folder / "claims_scored.parquet", columns=["claim_id"])["claim_id"].to_pylist()
+    drawn = set(draw(ids, fingerprint, most))
+    listed = {s["subject_id"] for s in suspicions if s["subject_kind"] == "claim"}
+    for row in suspicions:
+        row["random"] = row["subject_kind"] == "claim" and row["subject_id"] in drawn
+    wanted = sorted(drawn - listed)
+    own = pc.field("claim_id").isin(pa.array(wanted, pa.string()))
+    table = pq.read_table(folder / "claims_scored.parquet", filters=own)
+    earlier = {
+        c.subject_id: c
+        for c in Case.objects.filter(subject_kind="claim", subject_id__in=wanted).order_by("decided_at", "id")
+    }
+    rows = (_row(r, earlier.get(r["claim_id"])) for r in table.to_pylist())
+    kept = [r for r in rows if not _goes_on(earlier.get(r["subject_id"]), month)]
+    return suspicions + sorted(kept, key=lambda r: r["subject_id"])
+
+
+def _goes_on(case: Case | None, month: str) -> bool:
+    return case is not None and (case.open or case.month >= month)
+
+
+def _row(claim: dict[str, Any], earlier: Case | None) -> dict[str, Any]:
+    # as fraud.suspicion.suspicion_id: the case goes on if a later month ranks the claim
+    told = hashlib.sha256(f"claim\x1f{claim['claim_id']}".encode()).hexdigest()
+    return {
+        "rank": 0, "random": True, "suspicion_id": f"S-{told[:12]}",
+        "month": claim["month"], "subject_kind": "claim", "subject_id": claim["claim_id"],
+        "score": claim["score"], "amount_at_risk": claim["amount_at_risk"],
+        "expected_recovery": claim["expected_recovery"],
+        "status_vs_last_month": "previously_cleared" if earlier and earlier.outcome == "cleared" else "new",
+        "reasons": [SUMMARY], "evidence_claim_ids": [claim["claim_id"]], "rationale_hash": "",
+    }  # fmt: skip
