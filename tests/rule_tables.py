@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from fraud.engines import open_engine
-from fraud.rules import batch, history, replay, single
+from fraud.rules import batch, history, indexing, replay, single
 from fraud.rules.compiled import CompiledRules
 from fraud.rules.rule_set import RuleSet
 from fraud.rules.vocabulary import Item
@@ -56,7 +56,7 @@ def apply(dataset: Path, work: Path, months: Sequence[str], rules: RuleSet, engi
         if found.facts is None:
             return Both(set(), set(), set(), set(), found.skipped)
         index = work / "history.sqlite"
-        history.write(found.facts, index)
+        indexing.write(found.facts, index)
         claims = list(replay.encounters(found.facts))
     known = history.HistoryIndex(index)
     compiled = CompiledRules(found.checks, rules.classes, known.master())

@@ -13,7 +13,7 @@ from fraud.engines import Engine
 from fraud.errors import DataError
 from fraud.features.measures import DAY
 from fraud.pipeline.frames import latest
-from fraud.rules import batch, history
+from fraud.rules import batch, history, indexing
 from fraud.rules.charges import numbered_lines
 from fraud.rules.hits import COLUMNS, Hits, hits_of
 from fraud.rules.rule_set import RuleSet, load_rule_set
@@ -56,7 +56,7 @@ def rule_hits(
     """
     found = batch.find(engine, months, rules, features, progress)
     if found.facts is not None and index is not None:
-        history.write(found.facts, index)
+        indexing.write(found.facts, index)
     if found.facts is None or found.rows.empty:
         return Hits(_no_hits(), _no_claims(), found.skipped)
     return hits_of(found, _claims(engine, found), _lines(engine, found), rules.snoozes)

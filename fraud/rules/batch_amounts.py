@@ -3,15 +3,10 @@
 import ibis
 import ibis.expr.types as ir
 
-from fraud.features.measures import DAY, exact_sum, left, without
+from fraud.features.measures import exact_sum, left, without
 from fraud.rules.batch_items import CLAIM_FACTS, charged, found, with_conditions
+from fraud.rules.bounds import CARRIED_DAYS, DAY, MILLI, SUPPLY_DAYS
 from fraud.rules.charges import Facts, earlier
-
-MILLI = 1000
-CARRIED_DAYS = 90
-"""Days in which earlier supply counts as still in hand."""
-SUPPLY_DAYS = 180
-"""Days in which an earlier fill may still overlap."""
 
 
 def frequency(facts: Facts) -> tuple[ir.Table, ir.Table]:

@@ -5,15 +5,9 @@ import ibis.expr.types as ir
 
 from fraud.features.measures import exact_sum, left
 from fraud.rules.batch_items import checks_of, claims_checked, found, with_conditions
+from fraud.rules.bounds import ICD, LINE_TOLERANCE, TOLERANCE
 from fraud.rules.charges import Facts, numbered_lines
 from fraud.schema import relation
-
-ICD = r"^[A-Z][0-9][0-9A-Z]([.]?[0-9A-Z]{1,6})?([+*†]?)$"
-"""Shape of an ICD-10 code of the national edition."""
-TOLERANCE = 100
-"""Cents by which a total may differ from the sum of its lines."""
-LINE_TOLERANCE = 0.01
-"""Share by which a line may differ from quantity times price."""
 
 
 def anomalies(facts: Facts) -> list[ir.Table]:

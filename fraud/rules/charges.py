@@ -11,88 +11,21 @@ import ibis
 import ibis.expr.types as ir
 
 from fraud.features import facts
-from fraud.features.measures import DAY, exact_sum, flag, left, without
+from fraud.features.measures import exact_sum, flag, left, without
 from fraud.features.scope import Scope
+from fraud.rules.bounds import DAY, LEEWAY, YEAR
 from fraud.rules.checks_table import CheckTable, item_sets
-from fraud.rules.knowledge import DrugClasses, KnowledgeRow
+from fraud.rules.knowledge import DrugClasses
+from fraud.rules.master import MASTER_COLUMNS, Master, master_of, resolved
 from fraud.rules.vocabulary import Item
 from fraud.schema import relation
-
-YEAR = 365.25
-LEEWAY = 0.75
-"""Days by which a count of days and an age in years may disagree."""
-MASTER_SOURCE = "the dataset's item master"
-MASTER_COLUMNS = (
-    "item_code",
-    "name",
-    "category",
-    "drug_class",
-    "days_per_unit",
-    "price_limit",
-    "sex_limit",
-    "min_age",
-    "max_age",
-)
-
-
-@dataclass(frozen=True)
-class Master:
-    """The dataset's item master: items by code, and what single items are limited to."""
-
-    items: dict[str, Item]
-    days_per_unit: dict[str, float]
-    price_limit: dict[str, int]
-    limits: tuple[KnowledgeRow, ...]
 
 
 def read_master(scope: Scope) -> Master:
     """Read the item master; empty where the dataset has none."""
-    table = relation("items")
-    rows = scope.engine.to_arrow(
-        table.select(*MASTER_COLUMNS).order_by("item_code"), "rules_master"
-    ).to_pylist()
-    items, days, prices = {}, {}, {}
-    limits: dict[tuple[str | None, float | None, float | None], list[str]] = {}
-    for row in rows:
-        code = row["item_code"]
-        items[code] = Item(code, row["name"] or "", row["category"] or "", row["drug_class"] or "")
-        if row["days_per_unit"]:
-            days[code] = float(row["days_per_unit"])
-        if row["price_limit"]:
-            prices[code] = int(row["price_limit"])
-        limit = (row["sex_limit"], row["min_age"], row["max_age"])
-        if any(v not in (None, "") for v in limit):
-            limits.setdefault(limit, []).append(code)
-    return Master(items, days, prices, tuple(limit_rows(limits)))
-
-
-def limit_rows(
-    limits: dict[tuple[str | None, float | None, float | None], list[str]],
-) -> list[KnowledgeRow]:
-    """Rows of table ``items``: one for each sex and ages that items are limited to, with their codes."""
-    rows = []
-    for (sex, low, high), codes in limits.items():
-        who_zh = {"M": "男性", "F": "女性"}.get(sex or "", "")
-        who_en = {"M": "men", "F": "women"}.get(sex or "", "")
-        age_zh = "".join(
-            [f"{low:g}岁以上" if low is not None else "", f"{high:g}岁以下" if high is not None else ""]
-        )
-        age_en = " ".join(
-            [f"from {low:g}" if low is not None else "", f"to {high:g} years" if high is not None else ""]
-        )
-        rows.append(
-            KnowledgeRow(
-                id="-".join(["MASTER", sex or "any", *("" if a is None else f"{a:g}" for a in (low, high))]),
-                items="|".join(f"code:{c}" for c in sorted(codes)),
-                sex=sex or "",
-                min_age=low,
-                max_age=high,
-                note_zh=f"项目目录限定：{'、'.join(t for t in (who_zh, age_zh) if t)}",
-                note_en=f"the item master says: {', '.join(t for t in (who_en, age_en.strip()) if t)}",
-                source=MASTER_SOURCE,
-            )
-        )
-    return sorted(rows, key=lambda r: r.id)
+    table = relation("items").select(*MASTER_COLUMNS).order_by("item_code")
+    rows = scope.engine.to_arrow(table, "rules_master").to_pylist()
+    return master_of(tuple(row[n] for n in MASTER_COLUMNS) for row in rows)
 
 
 @dataclass(frozen=True)
@@ -220,16 +153,6 @@ def _items(scope: Scope, classes: DrugClasses, master: Master) -> tuple[tuple[It
         {"item": list(range(len(items))) or [-1], "drug_class": [i.drug_class for i in items] or [""]},
     )
     return items, numbered
-
-
-def resolved(item: Item, classes: DrugClasses, master: dict[str, Item]) -> Item:
-    """The item as rules see it: the master's where it knows the code; a drug class by name if need be."""
-    known = master.get(item.code)
-    return classes.of(
-        item
-        if known is None
-        else Item(item.code, known.name or item.name, known.category or item.category, known.drug_class)
-    )
 
 
 _SAID = ("item_code", "item_name", "category")

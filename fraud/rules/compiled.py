@@ -4,17 +4,17 @@ Everything that depends on the rules alone is done here, so that a prescription 
 that its items select. No text is ever executed.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from fraud.rules.charges import Master, resolved
+from fraud.rules.bounds import CARRIED_DAYS, MILLI, SUPPLY_DAYS
 from fraud.rules.checks_table import NEVER, CheckTable, day_number, window_days
-from fraud.rules.encounter import Encounter
+from fraud.rules.encounter import Charge, Encounter
 from fraud.rules.knowledge import DrugClasses
+from fraud.rules.master import Master, resolved
 from fraud.rules.rule_set import Check
 from fraud.rules.vocabulary import Item
 
-MILLI = 1000
 REMEMBERED = 200_000
 """Most items remembered."""
 UNITS = ("frequency", "quantity", "overlap")
@@ -42,16 +42,27 @@ Condition = Callable[[Facts], bool]
 
 @dataclass(frozen=True, slots=True)
 class Compiled:
-    """One check, ready to be asked."""
+    """One check, ready to be asked.
+
+    Attributes
+    ----------
+    most : float
+        What may be counted, in thousandths.
+    reach : int
+        Days before the encounter from which earlier claims are too far to matter; 0 where none matters.
+    """
 
     number: int
     check: Check
+    kind: str
     first_day: int
     last_day: int
     looks: Condition | None
     violated: Condition
     exempt: Condition | None
     bound: float
+    most: float
+    reach: int
     window: str
     window_days: int
     per: str
@@ -71,14 +82,32 @@ class Compiled:
 
 @dataclass(frozen=True, slots=True)
 class ItemEntry:
-    """An item, and the checks that select it, by kind."""
+    """An item, and the checks that select it.
+
+    Attributes
+    ----------
+    counted : tuple
+        Checks that count it, each with what it is counted as part of: the item, its class, or all.
+    parts : frozenset
+        Check number and part of those that look at earlier claims.
+    supplied : bool
+        Whether some check counts its days of supply.
+    """
 
     number: int
     item: Item
     per_unit: float
     sets: frozenset[int]
-    of_kind: Mapping[str, tuple[Compiled, ...]]
-    amounts: tuple[Compiled, ...]
+    limits: tuple[Compiled, ...]
+    companions: tuple[Compiled, ...]
+    pairs: tuple[Compiled, ...]
+    counted: tuple[tuple[Compiled, str], ...]
+    parts: frozenset[tuple[int, str]]
+    supplied: bool
+
+
+Charged = list[tuple[ItemEntry, list[Charge]]]
+"""Items of an encounter, each with its charges by day."""
 
 
 class CompiledRules:
@@ -100,7 +129,7 @@ class CompiledRules:
         self._by_set: dict[int, list[Compiled]] = {}
         self.by_kind: dict[str, list[Compiled]] = {}
         for one in self.compiled:
-            self.by_kind.setdefault(one.check.rule.kind, []).append(one)
+            self.by_kind.setdefault(one.kind, []).append(one)
             if one.item_set >= 0:
                 self._by_set.setdefault(one.item_set, []).append(one)
         self._entries: dict[tuple[str, str, str], ItemEntry] = {}
@@ -160,24 +189,32 @@ class CompiledRules:
         sets = self.table.selectors.of_item(item_)
         kinds: dict[str, list[Compiled]] = {}
         for one in sorted((c for s in sets for c in self._by_set.get(s, ())), key=lambda c: c.number):
-            kinds.setdefault(one.check.rule.kind, []).append(one)
-        amounts = [c for kind in UNITS for c in kinds.get(kind, ()) if _counts(c)]
-        per_unit = self.master.days_per_unit.get(item.code, 0.0)
-        of_kind = {k: tuple(v) for k, v in kinds.items()}
-        return ItemEntry(number, item_, per_unit, sets, of_kind, tuple(amounts))
+            kinds.setdefault(one.kind, []).append(one)
+        counted = [(c, _part(c, number, item_)) for kind in UNITS for c in kinds.get(kind, ()) if _counts(c)]
+        told = tuple((c, part) for c, part in counted if part is not None)
+        return ItemEntry(
+            number, item_, self.master.days_per_unit.get(item.code, 0.0), sets,
+            tuple(kinds.get("limit", ())), tuple(kinds.get("companion", ())), tuple(kinds.get("pair", ())),
+            told, frozenset((c.number, part) for c, part in told if c.reach),
+            any(c.unit not in ("days", "times", "quantity", "claims") for c, _ in told),
+        )  # fmt: skip
 
     def _compile(self, number: int, check: Check) -> Compiled:
         p, selectors = check.parameters, self.table.selectors
         default = {"quantity": "item", "overlap": "class"}.get(check.rule.kind, "all")
+        bound = -1.0 if p.limit is None else float(p.limit)
         return Compiled(
             number,
             check,
+            check.rule.kind,
             day_number(check.rule.effective_from, -NEVER),
             day_number(check.rule.effective_to, NEVER),
             _looks(check, self.table),
             _violated(check, self.table),
             _exempt(check, self.table),
-            -1.0 if p.limit is None else float(p.limit),
+            bound,
+            bound * MILLI,
+            _reach(check),
             p.window or "visit",
             window_days(p.window),
             p.per or default,
@@ -242,8 +279,9 @@ def _violated(check: Check, table: CheckTable) -> Condition:
         parts.append(lambda f: f.sex is not None and f.sex != p.sex)
     if (low := p.min_age) is not None:
         parts.append(lambda f: f.age_high is not None and f.age_high < low)
-    if (high := p.max_age) is not None:
-        parts.append(lambda f: f.age_low is not None and f.age_low >= high + 1)
+    if p.max_age is not None:
+        over = p.max_age + 1
+        parts.append(lambda f: f.age_low is not None and f.age_low >= over)
     if p.diagnoses:
         fits = _recent(table, p.diagnoses, p.diagnosis_days)
         parts.append(lambda f: f.diagnosed and not fits(f))
@@ -268,8 +306,24 @@ def _exempt(check: Check, table: CheckTable) -> Condition | None:
     return _some(parts) if parts else None
 
 
+def _reach(check: Check) -> int:
+    p = check.parameters
+    if check.rule.kind == "overlap":
+        return SUPPLY_DAYS
+    if check.rule.kind == "quantity":
+        return CARRIED_DAYS if p.carry else 0
+    return 0 if p.window in ("", "visit") else window_days(p.window) or NEVER
+
+
+def _part(one: Compiled, number: int, item: Item) -> str | None:
+    """What an item is counted as part of; None where it has no class to be counted in."""
+    if one.per == "item":
+        return str(number)
+    return (item.drug_class or None) if one.per == "class" else ""
+
+
 def _counts(one: Compiled) -> bool:
-    return one.check.rule.kind != "overlap" or one.check.parameters.what == "supply"
+    return one.kind != "overlap" or one.check.parameters.what == "supply"
 
 
 def _every(parts: list[Condition]) -> Condition:

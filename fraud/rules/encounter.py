@@ -1,9 +1,8 @@
-"""One claim or prescription as rules see it, and the patient's history."""
+"""One claim or prescription as rules see it."""
 
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
-from fraud.rules.charges import LEEWAY, YEAR
+from fraud.rules.bounds import LEEWAY, YEAR
 from fraud.schema import STAY_TYPES
 
 
@@ -66,57 +65,6 @@ class Encounter:
             years = float(self.settled_year - self.birth_year)
             return years - 1.0, years + 1.0
         return None, None
-
-
-class Fill(NamedTuple):
-    """An item charged in an earlier claim, netted by claim, item and day."""
-
-    claim_id: str
-    settled_second: int
-    month: int
-    day_in: int
-    day: int
-    item_code: str
-    item_name: str
-    category: str
-    milli: int
-    supply: int
-    institution_id: str | None
-    doctor_id: str | None
-    is_stay: bool
-
-
-class Visit(NamedTuple):
-    """An earlier claim of the patient; ``group`` is its diagnosis's three-character category."""
-
-    claim_id: str
-    settled_second: int
-    day_in: int
-    day_out: int
-    is_stay: bool
-    visit_id: str | None
-    institution_id: str | None
-    group: str | None
-    diagnoses: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class History:
-    """What is known of the patient from earlier claims."""
-
-    fills: tuple[Fill, ...] = ()
-    visits: tuple[Visit, ...] = ()
-
-    def before(self, second: int, claim_id: str) -> "History":
-        """Only what was settled before a claim: by time, then by id."""
-        at = (second, claim_id)
-        return History(
-            tuple(f for f in self.fills if (f.settled_second, f.claim_id) < at),
-            tuple(v for v in self.visits if (v.settled_second, v.claim_id) < at),
-        )
-
-
-NOTHING = History()
 
 
 @dataclass(slots=True)

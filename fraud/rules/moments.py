@@ -6,8 +6,9 @@ from typing import Annotated, Any, NamedTuple
 
 from pydantic import PlainValidator, WithJsonSchema
 
+from fraud.rules.bounds import DAY
+
 _EPOCH = datetime(1970, 1, 1)
-_DAY = 86_400
 _FORM = re.compile(
     r"([0-9]{4})(?:-([0-9]{1,2})-([0-9]{1,2})|/([0-9]{1,2})/([0-9]{1,2})|([0-9]{2})([0-9]{2}))"
     r"(?:[T ]?([0-9]{2}):?([0-9]{2})(?::?([0-9]{2})(?:\.[0-9]{1,9})?)?)?(?:\+08:?00)?"
@@ -24,12 +25,12 @@ class Moment(NamedTuple):
     @property
     def day(self) -> int:
         """Days since 1970."""
-        return self.second // _DAY
+        return self.second // DAY
 
     @property
     def latest(self) -> int:
         """Last second it can have been: the end of the day where no time is told."""
-        return self.second if self.timed else self.day * _DAY + _DAY - 1
+        return self.second if self.timed else self.day * DAY + DAY - 1
 
     @property
     def date(self) -> date:

@@ -7,11 +7,12 @@ from typing import Any
 from fraud.errors import UsageError
 from fraud.privacy import pseudonym
 from fraud.rules.answer import Answer, HitOut
-from fraud.rules.encounter import NOTHING, Encounter, Order
+from fraud.rules.encounter import Encounter, Order
 from fraud.rules.history import HistoryIndex
-from fraud.rules.hits import Hit
+from fraud.rules.past import NOTHING
 from fraud.rules.request import OrderIn, Prescription, parse
 from fraud.rules.screen import Screen
+from fraud.rules.single_hits import Hit
 
 
 def check_prescription(
@@ -68,7 +69,7 @@ def check_prescription(
         rules_version=screen.version,
         checks=len(screen.checks),
         history="" if index is None else index.version,
-        history_claims=len(history.visits),
+        history_claims=history.count,
     )
     answer._patient_id, answer._cents = request.patient.patient_id, cents
     return answer

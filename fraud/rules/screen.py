@@ -2,14 +2,13 @@
 
 from pathlib import Path
 
-from fraud.rules.charges import Master
 from fraud.rules.compiled import CompiledRules
-from fraud.rules.encounter import NOTHING, Encounter, History
-from fraud.rules.hits import Hit, single_hits
+from fraud.rules.encounter import Encounter
+from fraud.rules.master import NO_MASTER, Master
+from fraud.rules.past import NOTHING, History
 from fraud.rules.rule_set import Check, load_rule_set
 from fraud.rules.single import find
-
-NO_MASTER = Master({}, {}, {}, ())
+from fraud.rules.single_hits import Hit, single_hits
 
 
 class Screen:

@@ -1,11 +1,12 @@
 """Rules on one encounter: the same findings as the batch reports for the same claim."""
 
 import math
+from operator import itemgetter
 
 from fraud.rules import single_amounts, single_claims
-from fraud.rules.checks_table import NEVER
-from fraud.rules.compiled import CompiledRules, Facts, ItemEntry
-from fraud.rules.encounter import NOTHING, Charge, Encounter, Findings, History
+from fraud.rules.compiled import Charged, CompiledRules, Facts, ItemEntry
+from fraud.rules.encounter import Charge, Encounter, Findings, Order
+from fraud.rules.past import NOTHING, History
 
 
 def find(rules: CompiledRules, encounter: Encounter, history: History = NOTHING) -> Findings:
@@ -24,45 +25,59 @@ def find(rules: CompiledRules, encounter: Encounter, history: History = NOTHING)
         Rows and earlier claims as `fraud.rules.batch.find` reports them; items are numbers of
         ``rules.items``.
     """
-    if history is not NOTHING:
+    if history.count:
         history = history.before(encounter.settled_second, encounter.claim_id)
     rules.trim()
-    charges = netted(rules, encounter)
-    sets = frozenset().union(*(entry.sets for entry, _ in charges)) if charges else frozenset()
+    charged = netted(rules, encounter)
+    sets = frozenset().union(*[entry.sets for entry, _ in charged])
     facts = rules.facts(encounter, sets, _diagnoses(rules, encounter, history))
     found = Findings()
-    by_kind = rules.by_kind
-    for entry, charge in charges:
-        for one in entry.of_kind.get("limit", ()):
+    for entry, charges in charged:
+        for one in entry.limits:
             if one.violated(facts) and one.applies(facts):
-                found.add(one.number, charge.item, charge.day, charge.cents)
-    if "companion" in by_kind:
-        _companions(charges, facts, found)
-    if "pair" in by_kind:
-        _pairs(charges, facts, found)
-    single_amounts.find(rules, encounter, history, charges, facts, found)
-    single_claims.find(rules, encounter, history, charges, facts, found)
+                for charge in charges:
+                    found.add(one.number, charge.item, charge.day, charge.cents)
+        if entry.companions:
+            _companions(entry, charges, charged, facts, found)
+    _pairs(charged, facts, found)
+    single_amounts.find(rules, encounter, history, charged, facts, found)
+    single_claims.find(rules, encounter, history, charged, facts, found)
     return found
 
 
-def netted(rules: CompiledRules, encounter: Encounter) -> list[tuple[ItemEntry, Charge]]:
-    """Charges by item and day with positive amounts, as the batch nets them."""
-    charges: dict[tuple[int, int], tuple[ItemEntry, Charge]] = {}
+def netted(rules: CompiledRules, encounter: Encounter) -> Charged:
+    """Items with their charges by day, those with positive amounts, as the batch nets them."""
+    by_item: dict[int, tuple[ItemEntry, dict[int, Charge]]] = {}
+    day_in = encounter.day_in
     for order in encounter.orders:
         entry = rules.entry(order.item_code, order.item_name, order.category)
-        day = encounter.day_in if order.day is None else order.day
-        pair = charges.get((entry.number, day))
-        if pair is None:
-            pair = charges[entry.number, day] = (entry, Charge(entry.number, day))
-        charge = pair[1]
+        number, day = entry.number, order.day
+        if day is None:
+            day = day_in
+        known = by_item.get(number)
+        if known is None:
+            known = by_item[number] = (entry, {})
+        charge = known[1].get(day)
+        if charge is None:
+            charge = known[1][day] = Charge(number, day)
         milli = half_up(order.quantity * 1000)
         charge.milli += milli
         charge.cents += order.amount
-        if order.supply_days is not None:
-            charge.supply += half_up(abs(order.supply_days) * (-1.0 if order.amount < 0 else 1.0) * 1000)
-        elif entry.per_unit:
-            charge.supply += half_up(milli / 1000.0 * entry.per_unit * 1000)
-    return [pair for pair in charges.values() if pair[1].cents > 0]
+        if entry.supplied:
+            charge.supply += _supply(order, milli, entry.per_unit)
+    charged = []
+    for entry, days in by_item.values():
+        charges = [c for c in days.values() if c.cents > 0]
+        if charges:
+            charged.append((entry, charges))
+    return charged
+
+
+def _supply(order: Order, milli: int, per_unit: float) -> int:
+    """Thousandths of days that an order lasts; what is taken back lasts so much less."""
+    if order.supply_days is not None:
+        return half_up(abs(order.supply_days) * (-1.0 if order.amount < 0 else 1.0) * 1000)
+    return half_up(milli / 1000.0 * per_unit * 1000) if per_unit else 0
 
 
 def half_up(value: float) -> int:
@@ -72,48 +87,45 @@ def half_up(value: float) -> int:
 
 def _diagnoses(rules: CompiledRules, encounter: Encounter, history: History) -> dict[int, int]:
     """Days since the patient last had a diagnosis of each selector."""
-    latest: dict[str, int] = {}  # a patient is seen for the same again and again
-    for visit in history.visits:
-        for code in visit.diagnoses:
-            if visit.day_in > latest.get(code, -NEVER):
-                latest[code] = visit.day_in
     ago: dict[int, int] = {}
-    for code, day in latest.items():
-        days = max(encounter.day_in - day, 0)
-        for number in rules.remembered(code):
-            if days < ago.get(number, days + 1):
-                ago[number] = days
+    if history.count:
+        for code, day in sorted(history.diagnosed(), key=itemgetter(1)):  # the latest is told last, and stays
+            ago.update(dict.fromkeys(rules.remembered(code), max(encounter.day_in - day, 0)))
     of_diagnosis = rules.table.selectors.of_diagnosis
     for code in encounter.diagnoses:
         if code:
-            for number in of_diagnosis(code):
-                ago[number] = 0
+            ago.update(dict.fromkeys(of_diagnosis(code), 0))
     return ago
 
 
-def _companions(charges: list[tuple[ItemEntry, Charge]], facts: Facts, found: Findings) -> None:
-    for entry, charge in charges:
-        for one in entry.of_kind.get("companion", ()):
-            if one.applies(facts):
-                day = charge.day if one.window == "day" else None
-                if not any(one.partner_set in e.sets and day in (None, c.day) for e, c in charges):
+def _companions(
+    entry: ItemEntry, charges: list[Charge], charged: Charged, facts: Facts, found: Findings
+) -> None:
+    for one in entry.companions:
+        if one.applies(facts):
+            partners = [own for e, own in charged if one.partner_set in e.sets]
+            days = {c.day for own in partners for c in own}
+            for charge in charges:
+                if charge.day not in days if one.window == "day" else not partners:
                     found.add(one.number, charge.item, charge.day, charge.cents)
 
 
-def _pairs(charges: list[tuple[ItemEntry, Charge]], facts: Facts, found: Findings) -> None:
+def _pairs(charged: Charged, facts: Facts, found: Findings) -> None:
     best: dict[tuple[int, int, int], tuple[int, ItemEntry]] = {}
-    for entry, charge in charges:
-        for one in entry.of_kind.get("pair", ()):
+    for entry, charges in charged:
+        for one in entry.pairs:
             if one.excluded_set not in facts.charged or not one.applies(facts):
                 continue
-            for other, second in charges:
-                if other.number == entry.number or one.excluded_set not in other.sets:
+            days = {c.day for c in charges}
+            for other, seconds in charged:
+                if other is entry or one.excluded_set not in other.sets:
                     continue
-                if one.window == "day" and second.day != charge.day:
-                    continue
-                key = (one.number, second.item, second.day)
-                had = best.get(key)
-                if had is None or entry.item < had[1].item:
-                    best[key] = (second.cents, entry)
+                for second in seconds:
+                    if one.window == "day" and second.day not in days:
+                        continue
+                    key = (one.number, second.item, second.day)
+                    had = best.get(key)
+                    if had is None or entry.item < had[1].item:
+                        best[key] = (second.cents, entry)
     for (number, item, day), (cents, partner) in best.items():
         found.add(number, item, day, cents, None, partner.number)

@@ -3,69 +3,75 @@
 import math
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
 
-from fraud.rules.batch_lines import ICD, LINE_TOLERANCE, TOLERANCE
-from fraud.rules.compiled import Compiled, CompiledRules, Facts, ItemEntry
-from fraud.rules.encounter import Charge, Encounter, Findings, History, Visit
+from fraud.rules.bounds import ICD, LINE_TOLERANCE, TOLERANCE
+from fraud.rules.compiled import Charged, Compiled, CompiledRules, Facts
+from fraud.rules.encounter import Encounter, Findings
+from fraud.rules.past import History, Visit
 
-Charges = Sequence[tuple[ItemEntry, Charge]]
 _CODE = re.compile(ICD)
 
 
 def find(
-    rules: CompiledRules, e: Encounter, history: History, charges: Charges, facts: Facts, found: Findings
+    rules: CompiledRules, e: Encounter, history: History, charged: Charged, facts: Facts, found: Findings
 ) -> None:
     """Add what checks of whole claims find."""
-    total = _total(e, charges)
+    total = _total(e, charged)
     if total <= 0:
         return
     for kind in ("overlap", "sequence"):
         for one in rules.by_kind.get(kind, ()):
             test = _WHATS.get(one.check.parameters.what)
             if test is not None and one.applies(facts):
-                test(one, e, history, charges, total, found)
+                test(one, e, history, charged, total, found)
     for one in rules.by_kind.get("share", ()):
         if one.applies(facts):
-            _share(one, charges, found)
+            _share(one, charged, found)
     if e.is_stay:
         for one in rules.by_kind.get("idle", ()):
             if one.applies(facts):
-                _idle(one, e, charges, found)
+                _idle(one, e, charged, found)
     for one in rules.by_kind.get("anomaly", ()):
         if one.applies(facts):
             _ANOMALIES[one.check.parameters.what](rules, one, e, total, found)
 
 
-def _total(e: Encounter, charges: Charges) -> int:
-    return sum(c.cents for _, c in charges) if e.total is None else e.total
+def _total(e: Encounter, charged: Charged) -> int:
+    return sum(c.cents for _, charges in charged for c in charges) if e.total is None else e.total
 
 
-def _other_visits(e: Encounter, history: History) -> list[Visit]:
-    return [v for v in history.visits if v.visit_id is None or e.visit_id is None or v.visit_id != e.visit_id]
+def _stays(e: Encounter, history: History) -> Iterator[Visit]:
+    """Earlier stays of other visits."""
+    stays = history.stays
+    return _other_visits(e, history, (n for n, stay in enumerate(stays) if stay)) if 1 in stays else iter(())
 
 
-def _stay(one: Compiled, e: Encounter, history: History, _: Charges, total: int, found: Findings) -> None:
+def _other_visits(e: Encounter, history: History, numbers: Iterable[int]) -> Iterator[Visit]:
+    for v in map(history.visit, numbers):
+        if v.visit_id is None or e.visit_id is None or v.visit_id != e.visit_id:
+            yield v
+
+
+def _stay(one: Compiled, e: Encounter, history: History, _: Charged, total: int, found: Findings) -> None:
     if e.is_stay:
         pairs = [
-            (min(e.day_out, v.day_out) - max(e.day_in, v.day_in), v.claim_id)
-            for v in _other_visits(e, history)
-            if v.is_stay
+            (min(e.day_out, v.day_out) - max(e.day_in, v.day_in), v.claim_id) for v in _stays(e, history)
         ]
         _tell(one, [p for p in pairs if p[0] >= one.bound], total, found)
 
 
 def _inside_stay(
-    one: Compiled, e: Encounter, history: History, _: Charges, total: int, found: Findings
+    one: Compiled, e: Encounter, history: History, _: Charged, total: int, found: Findings
 ) -> None:
-    inside = []
-    for v in _other_visits(e, history):
-        if one.check.parameters.across == "institution" and not _elsewhere(e, v):
-            continue
-        mine = v.is_stay and not e.is_stay and v.day_in < e.day_in < v.day_out
-        theirs = e.is_stay and not v.is_stay and e.day_in < v.day_in < e.day_out
-        if mine or theirs:
-            inside.append(v.claim_id)
+    if e.is_stay:
+        days = zip(history.stays, history.days_in, strict=True)
+        within = (n for n, (stay, day) in enumerate(days) if not stay and e.day_in < day < e.day_out)
+        others = list(_other_visits(e, history, within))
+    else:
+        others = [v for v in _stays(e, history) if v.day_in < e.day_in < v.day_out]
+    across = one.check.parameters.across == "institution"
+    inside = [v.claim_id for v in others if not across or _elsewhere(e, v)]
     if inside and len(inside) >= one.bound:
         found.add(one.number, cents=total, value=float(len(inside)))
         found.others.update((one.number, o) for o in inside)
@@ -78,15 +84,15 @@ def _elsewhere(e: Encounter, v: Visit) -> bool:
 
 
 def _readmission(
-    one: Compiled, e: Encounter, history: History, _: Charges, total: int, found: Findings
+    one: Compiled, e: Encounter, history: History, _: Charged, total: int, found: Findings
 ) -> None:
     own = group_of(e.diagnoses[0]) if e.diagnoses else None
     if not e.is_stay or own is None:
         return
     pairs = []
-    for v in _other_visits(e, history):
+    for v in _stays(e, history):
         gap = e.day_in - v.day_out
-        if v.is_stay and v.group == own and 0 <= gap <= one.bound and not (gap <= 1 and _elsewhere(e, v)):
+        if v.group == own and 0 <= gap <= one.bound and not (gap <= 1 and _elsewhere(e, v)):
             pairs.append((gap, v.claim_id))
     _tell(one, pairs, total, found)
 
@@ -96,23 +102,23 @@ def group_of(code: str) -> str | None:
     return code.strip().upper()[:3] or None
 
 
-def _after_death(one: Compiled, e: Encounter, _: History, __: Charges, total: int, found: Findings) -> None:
+def _after_death(one: Compiled, e: Encounter, _: History, __: Charged, total: int, found: Findings) -> None:
     if e.death_day is not None and e.day_in - e.death_day >= one.bound:
         found.add(one.number, cents=total, value=float(e.day_in - e.death_day))
 
 
-def _before_birth(one: Compiled, e: Encounter, _: History, __: Charges, total: int, found: Findings) -> None:
+def _before_birth(one: Compiled, e: Encounter, _: History, __: Charged, total: int, found: Findings) -> None:
     if e.birth_day is not None and e.birth_day - e.day_in >= one.bound:
         found.add(one.number, cents=total, value=float(e.birth_day - e.day_in))
 
 
 def _outside_stay(
-    one: Compiled, e: Encounter, _: History, charges: Charges, __: int, found: Findings
+    one: Compiled, e: Encounter, _: History, charged: Charged, __: int, found: Findings
 ) -> None:
     if e.is_stay:
-        for entry, charge in charges:
+        for charge in (c for entry, charges in charged if one.item_set in entry.sets for c in charges):
             away = max(e.day_in - charge.day, charge.day - e.day_out)
-            if one.item_set in entry.sets and away >= one.bound:
+            if away >= one.bound:
                 found.add(one.number, charge.item, charge.day, charge.cents, float(away))
 
 
@@ -132,23 +138,21 @@ _WHATS = {
 }
 
 
-def _share(one: Compiled, charges: Charges, found: Findings) -> None:
-    whole = sum(c.cents for _, c in charges)
-    part = sum(c.cents for entry, c in charges if one.item_set in entry.sets)
+def _share(one: Compiled, charged: Charged, found: Findings) -> None:
+    whole = sum(c.cents for _, charges in charged for c in charges)
+    part = sum(c.cents for entry, charges in charged if one.item_set in entry.sets for c in charges)
     if part and part / whole > one.bound and whole >= round(one.check.parameters.least * 100):
         found.add(one.number, cents=math.floor(part - one.bound * whole + 0.5), value=part / whole)
 
 
-def _idle(one: Compiled, e: Encounter, charges: Charges, found: Findings) -> None:
-    per_day: dict[int, list[tuple[ItemEntry, Charge]]] = {}
-    for entry, charge in charges:
-        if e.day_in < charge.day < e.day_out:
-            per_day.setdefault(charge.day, []).append((entry, charge))
-    idle = {d: own for d, own in per_day.items() if all(one.item_set in entry.sets for entry, _ in own)}
-    if idle and len(idle) >= one.bound:
-        for day, own in idle.items():
-            for _, charge in own:
-                found.add(one.number, charge.item, day, charge.cents, float(len(idle)))
+def _idle(one: Compiled, e: Encounter, charged: Charged, found: Findings) -> None:
+    inner = [(entry, c) for entry, charges in charged for c in charges if e.day_in < c.day < e.day_out]
+    busy = {c.day for entry, c in inner if one.item_set not in entry.sets}
+    idle = [c for _, c in inner if c.day not in busy]
+    days = len({c.day for c in idle})
+    if idle and days >= one.bound:
+        for charge in idle:
+            found.add(one.number, charge.item, charge.day, charge.cents, float(days))
 
 
 def _lines(
@@ -194,18 +198,19 @@ def _quantity(rules: CompiledRules, one: Compiled, e: Encounter, _: int, found: 
 
 
 def _price_limit(rules: CompiledRules, one: Compiled, e: Encounter, _: int, found: Findings) -> None:
-    parts = []
+    parts, limits = [], rules.master.price_limit
     for o in e.orders:
-        most = rules.master.price_limit.get(o.item_code)
-        entry = rules.entry(o.item_code, o.item_name, o.category)
-        if most is None or o.unit_price is None or not (one.item_set < 0 or one.item_set in entry.sets):
+        most = limits.get(o.item_code)
+        if most is None or o.unit_price is None:
             continue
         price = abs(o.unit_price)
         above = float(math.floor(price * 100.0 + 0.5)) - most
         if above >= 1.0 and o.quantity != 0:
-            day = e.day_in if o.day is None else o.day
-            cents = math.floor(above * abs(o.quantity) + 0.5) * _sign(o.amount, o.quantity)
-            parts.append((entry.number, day, cents, price))
+            entry = rules.entry(o.item_code, o.item_name, o.category)
+            if one.item_set < 0 or one.item_set in entry.sets:
+                day = e.day_in if o.day is None else o.day
+                cents = math.floor(above * abs(o.quantity) + 0.5) * _sign(o.amount, o.quantity)
+                parts.append((entry.number, day, cents, price))
     _merged(one, parts, found, least=1)
 
 

@@ -20,10 +20,11 @@ import pandas as pd
 
 from fraud.engines import open_engine
 from fraud.pipeline import ruling
-from fraud.rules import batch, history, replay, single
+from fraud.rules import batch, history, indexing, replay, single
 from fraud.rules.compiled import CompiledRules
-from fraud.rules.hits import Hit, hits_of, single_hits
+from fraud.rules.hits import hits_of
 from fraud.rules.rule_set import load_rule_set
+from fraud.rules.single_hits import Hit, single_hits
 from fraud.schema import month_number
 from fraud.settings import EngineSettings
 from tests.rule_tables import Finding, _finding, write
@@ -238,7 +239,7 @@ def judge(engine: str, folder: Path, tables: dict[str, Rows], rules_folder: Path
         opened.open_dataset(write(folder / "data", tables))
         found = batch.find(opened, [month_number(m) for m in MONTHS], rules)
         assert found.facts is not None
-        history.write(found.facts, folder / "history.sqlite")
+        indexing.write(found.facts, folder / "history.sqlite")
         hits = hits_of(found, ruling._claims(opened, found), ruling._lines(opened, found), rules.snoozes)
         claims = list(replay.encounters(found.facts))
     index = history.HistoryIndex(folder / "history.sqlite")

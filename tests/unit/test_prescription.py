@@ -8,8 +8,8 @@ import time
 import pytest
 
 from fraud.errors import UsageError
-from fraud.rules.encounter import History, Visit
 from fraud.rules.moments import moment
+from fraud.rules.past import History, Visit
 from fraud.rules.prescription import check_prescription, encounter_of, result_id
 from fraud.rules.request import Prescription, national_names, parse
 from fraud.rules.screen import Screen
@@ -77,8 +77,8 @@ def test_an_indication_among_the_diagnoses_is_no_hit(screen):
 def test_an_indication_of_an_earlier_visit_is_no_hit(screen):
     body = own()
     day = encounter_of(Prescription.model_validate(body)).day_in - 30
-    earlier = Visit("c0", day * 86_400, day, day, False, "v0", "i", "O20", ("O20.000",))
-    answer = check_prescription(body, screen, Index("P1", History((), (earlier,))))  # type: ignore[arg-type]
+    earlier = Visit("c0", day * 86_400, 0, day, day, False, "v0", "i", None, "O20", ("O20.000",))
+    answer = check_prescription(body, screen, Index("P1", History.of([earlier], {})))  # type: ignore[arg-type]
     assert answer.hits == [] and answer.history == "v" and answer.history_claims == 1
 
 

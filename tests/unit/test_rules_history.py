@@ -17,9 +17,9 @@ import pytest
 from fraud.engines import open_engine
 from fraud.errors import DataError
 from fraud.pipeline.ruling import publish_index
-from fraud.rules import batch, history
-from fraud.rules.encounter import NOTHING
+from fraud.rules import batch, history, indexing
 from fraud.rules.history import HistoryIndex
+from fraud.rules.past import NOTHING, History, Packed
 from fraud.rules.rule_set import load_rule_set
 from fraud.schema import month_number
 from fraud.settings import EngineSettings
@@ -94,29 +94,30 @@ def build(folder: Path, rows: dict[str, list[dict[str, Any]]], threads: int = 1)
         found = batch.find(engine, [month_number("2026-03")], load_rule_set())
         assert found.facts is not None
         path = folder / "index" / "history.sqlite"
-        history.write(found.facts, path)
+        indexing.write(found.facts, path)
         yield Written(path, found.facts)
+
+
+def claims(known: History) -> list[str]:
+    return [known.claim_id(n) for n in range(known.count)]
 
 
 def test_a_patients_history_is_what_stands(written):
     index = history.HistoryIndex(written.path)
     known = index.of("p1")
-    assert [v.claim_id for v in known.visits] == ["c1", "c2"], (
+    assert claims(known) == ["c1", "c2"], (
         "in order of time; what is older than 400 days is left out"
     )
-    assert known.visits[1].diagnoses == ("E11.9", "I10")
-    assert [(f.claim_id, f.item_code, f.milli, f.supply) for f in known.fills] == [
-        ("c1", "i1", 30_000, 30_000), ("c2", "i1", 30_000, 30_000),
+    last = known.visit(1).day_in
+    assert dict(known.diagnosed()) == {"E11.9": last, "I10": last}
+    [(*item, begin, end)] = known.items()
+    assert item == ["i1", "二甲双胍片", "drug"]
+    assert [(visit, milli, supply) for visit, _, milli, supply in known.fills(begin, end)] == [
+        (0, 30_000, 30_000), (1, 30_000, 30_000),
     ], "lines taken back are none"  # fmt: skip
-    fill = known.fills[0]
-    assert (fill.item_name, fill.category, fill.institution_id, fill.doctor_id, fill.is_stay) == (
-        "二甲双胍片",
-        "drug",
-        "h1",
-        "d1",
-        False,
-    )
-    [stay] = index.of("p2").visits
+    first = known.visit(0)
+    assert (first.institution_id, first.doctor_id, first.is_stay) == ("h1", "d1", False)
+    stay = index.of("p2").visit(0)
     assert (stay.is_stay, stay.day_out - stay.day_in, stay.visit_id, stay.group) == (True, 4, "v1", "E11")
     assert index.of("p3") == NOTHING, "a claim refunded in full is none"
     index.close()
@@ -132,12 +133,14 @@ def test_an_unknown_patient_has_no_history(written):
 def test_only_what_was_settled_before_counts(written):
     index = history.HistoryIndex(written.path)
     known = index.of("p1")
-    second = known.visits[1].settled_second
-    assert [v.claim_id for v in known.before(second, "c2").visits] == ["c1"]
-    assert [v.claim_id for v in known.before(second, "c3").visits] == ["c1", "c2"], (
-        "of one second the lower id comes first"
-    )
-    assert known.before(0, "c2") == NOTHING
+    second = known.visit(1).settled_second
+    before = known.before(second, "c2")
+    assert claims(before) == ["c1"]
+    assert dict(before.diagnosed()) == {"E11.9": known.visit(0).day_in}
+    assert [f[0] for *_, a, b in before.items() for f in before.fills(a, b)] == [0]
+    assert claims(known.before(second, "c3")) == ["c1", "c2"], "of one second the lower id comes first"
+    nothing = known.before(0, "c2")
+    assert (nothing.count, list(nothing.diagnosed())) == (0, [])
     index.close()
 
 
@@ -156,7 +159,7 @@ def test_the_master_comes_along(written):
 
 def test_the_same_claims_give_the_same_index(written, tmp_path):
     again = tmp_path / "again.sqlite"
-    history.write(written.facts, again)
+    indexing.write(written.facts, again)
     shuffled = {t: random.Random(7).sample(rows, len(rows)) for t, rows in tables().items()}
     other = next(build(tmp_path / "other", shuffled, threads=2))
     changed = tables()
@@ -177,16 +180,16 @@ def _version(path: Path) -> str:
 def test_a_broken_write_leaves_the_old_index(written, monkeypatch):
     before = written.path.read_bytes()
 
-    def broken(facts: object) -> Iterator[tuple[str, str]]:
-        yield "p1", "[[],[]]"
+    def broken(facts: object) -> Iterator[tuple[str, Packed]]:
+        yield "p1", Packed()
         raise OSError("disk full")
 
-    monkeypatch.setattr(history, "_histories", broken)
+    monkeypatch.setattr(indexing, "_histories", broken)
     with pytest.raises(OSError, match="disk full"):
-        history.write(written.facts, written.path)
+        indexing.write(written.facts, written.path)
     assert written.path.read_bytes() == before
     monkeypatch.undo()
-    history.write(written.facts, written.path)
+    indexing.write(written.facts, written.path)
     assert written.path.read_bytes() == before
     assert [p.name for p in written.path.parent.iterdir()] == ["history.sqlite"], (
         "no half-written file is left"
@@ -196,7 +199,7 @@ def test_a_broken_write_leaves_the_old_index(written, monkeypatch):
 def test_who_reads_while_it_is_written_sees_the_old_one(written):
     index = history.HistoryIndex(written.path)
     known = index.of("p1")
-    history.write(written.facts, written.path)
+    indexing.write(written.facts, written.path)
     assert index.of("p1") == known
     index.close()
 
@@ -240,7 +243,7 @@ def test_an_older_month_scored_again_does_not_replace_a_newer_index(tmp_path):
     def index(name: str, until: str) -> Path:
         path = tmp_path / name
         connection = sqlite3.connect(path)
-        connection.executescript(history._TABLES)
+        connection.executescript(history.TABLES)
         told = [("schema", history.SCHEMA), ("until", until), ("version", name)]
         connection.executemany("INSERT INTO fact VALUES (?, ?)", told)
         connection.commit()

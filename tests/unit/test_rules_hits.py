@@ -17,12 +17,13 @@ from fraud.pipeline.ruling import PRIOR, audited_hits, previous_hits_hash, promo
 from fraud.rules.batch import Found
 from fraud.rules.compiled import CompiledRules
 from fraud.rules.encounter import Findings
-from fraud.rules.hits import Hits, hits_of, single_hits
+from fraud.rules.hits import Hits, hits_of
 from fraud.rules.knowledge import DrugClasses, KnowledgeRow
+from fraud.rules.master import NO_MASTER
 from fraud.rules.parameters import ANOMALIES, NEEDS, OVERLAPS, SEQUENCES
 from fraud.rules.records import Rule
 from fraud.rules.rule_set import Check, RuleSet, load_rule_set, merged
-from fraud.rules.screen import NO_MASTER
+from fraud.rules.single_hits import single_hits
 from fraud.rules.snoozes import Snooze
 from fraud.rules.vocabulary import Item
 from fraud.rules.wording import exemptions, sentences
