@@ -108,7 +108,7 @@ def case_mark(request: HttpRequest, case_id: int) -> HttpResponse:
         request,
         case_id,
         lambda case: mark(case, request.user, posted.get("claim", "")[:128], posted.get("verdict", "")),
-        "evidence",
+        f"e{place}" if (place := posted.get("place", "")).isdecimal() and len(place) < 7 else "evidence",
     )
 
 

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from fraud.workbench import notes, office, views
+from fraud.workbench import batch, drill, exchange, notes, office, saved_views, views
 
 urlpatterns = [
     path("", office.home, name="home"),
@@ -12,14 +12,24 @@ urlpatterns = [
     path("assets/<str:name>", office.asset, name="asset"),
     path("cases/", views.case_list, name="list"),
     path("cases/take/", views.take, name="take"),
+    path("cases/assign/", batch.assign_many, name="assign_many"),
+    path("cases/drill/", drill.drill, name="drill"),
+    path("views/save/", saved_views.save_view, name="save_view"),
+    path("views/<int:view_id>/delete/", saved_views.delete_view, name="delete_view"),
     path("cases/<int:case_id>/", views.case_page, name="case"),
     path("cases/<int:case_id>/act/", views.case_act, name="act"),
+    path("cases/<int:case_id>/claims/<int:evidence_id>/", views.claim_page, name="claim"),
     path("cases/<int:case_id>/comment/", notes.case_comment, name="comment"),
     path("cases/<int:case_id>/attach/", notes.case_attach, name="attach"),
     path("cases/<int:case_id>/mark/", notes.case_mark, name="mark"),
     path("cases/<int:case_id>/files/<int:attachment_id>/", notes.attachment, name="attachment"),
     path("runs/<int:run_id>/rings.html", views.ring_pictures, name="ring_pictures"),
     path("runs/<int:run_id>/plotly.min.js", office.plotly, name="plotly"),
+    path("forms/", exchange.forms_page, name="forms"),
+    path("forms/read/", exchange.form_in, name="form_in"),
+    path("forms/<str:form>/workbook/", exchange.form_out, name="form_out"),
+    path("sheets/<int:sheet_id>/", exchange.sheet_page, name="sheet"),
+    path("sheets/<int:sheet_id>/apply/", exchange.sheet_apply, name="sheet_apply"),
     path("audits/export/", office.export, name="export"),
     path("trail/", office.trail_page, name="trail"),
     path("accounts/", office.account_list, name="accounts"),

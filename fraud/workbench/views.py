@@ -7,7 +7,7 @@ from typing import Any
 from django.conf import settings
 from django.contrib import messages
 from django.core.paginator import Paginator
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_POST
 
@@ -15,12 +15,19 @@ from fraud.report.content import KIND_WORDS, STATUS_WORDS
 from fraud.runs import read_manifest
 from fraud.runs.manifest import file_hash
 from fraud.workbench import trail
+from fraud.workbench.attachments import TYPES
 from fraud.workbench.cases import Given, Refused, act, allowed, take_next
-from fraud.workbench.guard import needs
-from fraud.workbench.models import Account, Case, Ring, Run, Suspicion
-from fraud.workbench.presenting import evidence_columns, evidence_rows, filtered, reason_rows
+from fraud.workbench.desk import Timeline
+from fraud.workbench.drill import chips
+from fraud.workbench.guard import POLICY, needs
+from fraud.workbench.listing import DUE, SORTS, filtered, kept, totals
+from fraud.workbench.models import Account, Case, Evidence, Ring, Run, Suspicion
+from fraud.workbench.notes import marks, may_mark
+from fraud.workbench.presenting import evidence_columns, evidence_rows, reason_rows
 from fraud.workbench.roles import ROLES
 from fraud.workbench.scope import limits, visible
+from fraud.workbench.surroundings import checked, parts, related
+from fraud.workbench.timeline import picture
 from fraud.workbench.workflow import REASONS, STATES, Transition
 
 _PICTURES = "rings.html"
@@ -28,7 +35,7 @@ _PICTURE_POLICY = (
     # the run's page brings its own scripts: it runs in an origin of its own, without cookies or network
     "sandbox allow-scripts; default-src 'none'; script-src 'unsafe-inline' {host}; "
     "style-src 'unsafe-inline'; img-src data: blob:; base-uri 'none'; form-action 'none'; "
-    "frame-ancestors 'none'"
+    "frame-ancestors 'self'"
 )
 
 
@@ -36,24 +43,42 @@ _PICTURE_POLICY = (
 @needs("list.view")
 def case_list(request: HttpRequest) -> HttpResponse:
     """Cases, the dearest first, filtered and paged in the database."""
-    asked_for = sorted(
-        k for k, v in request.GET.items() if v
-    )  # not the values: who reads the trail sees no case
-    trail.record(request.user.get_username(), "viewed", "list", filters=asked_for)
-    cases = filtered(request.GET, request.user).select_related("assignee")
-    page = Paginator(cases, settings.WORKBENCH.page_rows).get_page(request.GET.get("page"))
-    asked = request.GET.copy()
-    asked.pop("page", None)
+    asked = kept(request.GET)
+    # not the values: who reads the trail sees no case
+    trail.record(request.user.get_username(), "viewed", "list", filters=sorted(asked))
+    cases = filtered(asked, request.user)
+    found = totals(cases)
+    pages = Paginator(cases.select_related("assignee"), settings.WORKBENCH.page_rows)
+    pages.count = found["cases"]
+    page = pages.get_page(request.GET.get("page"))
+    own = visible(request.user)
     context = {
         "page": page,
-        "asked": request.GET,
+        "asked": asked,
         "query": asked.urlencode(),
         "most": max((c.expected_cents for c in page), default=0) or 1,
         "choices": _choices(),
-        "mine": visible(request.user).filter(assignee=request.user, open=True).count(),
-        "free": visible(request.user).filter(state="unassigned").count(),
+        "totals": found,
+        "chosen": chips(asked),
+        "sorts": _sorts(asked),
+        "views": request.user.views.order_by("name"),
+        "mine": own.filter(assignee=request.user, open=True).count(),
+        "free": own.filter(state="unassigned").count(),
+        "late": filtered(QueryDict("due=overdue"), request.user).count(),
     }
     return render(request, "workbench/list.html", context)
+
+
+def _sorts(asked: QueryDict) -> list[tuple[str, str, str, bool, str]]:
+    """Orders: code, words in both languages, whether it is the present one, and the query for it."""
+    now = asked.get("sort", "")
+    now = now if now in SORTS else "expected"
+    rest = asked.copy()
+    made = []
+    for code, (zh, en, _) in SORTS.items():
+        rest["sort"] = code
+        made.append((code, zh, en, code == now, rest.urlencode()))
+    return made
 
 
 def _choices() -> dict[str, Any]:
@@ -64,6 +89,7 @@ def _choices() -> dict[str, Any]:
         "states": [(k, w[0]) for k, w in STATES.items()],
         "months": sorted(set(Run.objects.values_list("month", flat=True)), reverse=True),
         "people": _auditors(),
+        "due": [(k, w[0]) for k, w in DUE.items()],
     }
 
 
@@ -87,12 +113,15 @@ def _case_page(
 ) -> HttpResponse:
     suspicions = list(case.suspicions.select_related("run").order_by("-month", "-run_id"))
     chosen = next((s for s in suspicions if str(s.pk) == request.GET.get("rationale")), suspicions[0])
-    evidence = list(chosen.evidence.order_by("place"))
+    evidence = list(chosen.evidence.select_related("lines").order_by("place"))
     columns = evidence_columns(evidence, case.subject_kind)
     hits = list(chosen.rule_hits.order_by("snoozed", "-amount_cents", "rule", "claim_id"))
     trail.record(request.user.get_username(), "viewed", f"case:{case.pk}", rationale=chosen.pk)
     same = visible(request.user).filter(subject_kind=case.subject_kind, subject_id=case.subject_id)
     before = same.exclude(outcome="")
+    ring, past = _ring(chosen, case, request.user), Timeline.objects.filter(suspicion=chosen).first()
+    said = marks(case)
+    own = {e.claim_id: e.facts for e in evidence}
     context = {
         "case": case,
         "suspicion": chosen,
@@ -100,15 +129,49 @@ def _case_page(
         "reasons": reason_rows(chosen.reasons),
         "hits": hits,
         "columns": columns,
-        "evidence": evidence_rows(evidence, columns),
-        "ring": _ring(chosen, case, request.user),
+        "evidence": evidence_rows(evidence, columns, said, {h.rule: h.name for h in hits}),
+        "said": said,
+        "may_mark": may_mark(case, request.user),
+        "ring": ring,
+        "checked": checked(ring["row"].evidence if ring else {}, hits),
+        "parts": parts(case),
+        "related": related(case, request.user),
+        "timeline": picture(case.subject_kind, past.rows, own) if past else None,
+        "comments": case.comments.order_by("id"),
+        "files": case.attachments.order_by("id"),
+        "file_types": ",".join(TYPES),
         "steps": case.steps.order_by("id"),
         "before": before.exclude(pk=case.pk).order_by("-decided_at"),
         "forms": [_form(t, request) for t in allowed(case, request.user)],
         "people": _auditors(),
         "problems": problems,
     }
-    return render(request, "workbench/case.html", context, status=status)
+    answer = render(request, "workbench/case.html", context, status=status)
+    answer.headers["Content-Security-Policy"] = f"{POLICY}; frame-src 'self'"  # the ring's picture
+    return answer
+
+
+@require_GET
+@needs("case.view")
+def claim_page(request: HttpRequest, case_id: int, evidence_id: int) -> HttpResponse:
+    """All lines of an evidence claim, the odd ones first."""
+    claim = get_object_or_404(
+        Evidence.objects.select_related("suspicion__case", "lines"),
+        pk=evidence_id,
+        suspicion__case_id=case_id,
+    )
+    trail.record(request.user.get_username(), "viewed", f"case:{case_id}", claim=claim.pk)
+    columns = evidence_columns([claim], "")
+    lines = getattr(claim, "lines", None)
+    context = {
+        "case": claim.suspicion.case,
+        "claim": claim,
+        "facts": list(zip(columns, evidence_rows([claim], columns, {}, {})[0]["cells"], strict=True)),
+        "lines": lines.rows if lines else [],
+        "kept": lines,
+        "hits": claim.suspicion.rule_hits.filter(claim_id=claim.claim_id).order_by("snoozed", "rule"),
+    }
+    return render(request, "workbench/claim.html", context)
 
 
 def _ring(suspicion: Suspicion, case: Case, account: Account) -> dict[str, Any] | None:
@@ -205,4 +268,5 @@ def ring_pictures(request: HttpRequest, run_id: int) -> HttpResponse:
         raise Http404
     trail.record(request.user.get_username(), "viewed", f"rings:{run.month}", run=run.pk)
     policy = _PICTURE_POLICY.format(host=f"{request.scheme}://{request.get_host()}")
-    return HttpResponse(path.read_bytes(), headers={"Content-Security-Policy": policy})
+    headers = {"Content-Security-Policy": policy, "X-Frame-Options": "SAMEORIGIN"}
+    return HttpResponse(path.read_bytes(), headers=headers)

@@ -27,6 +27,8 @@ from django.test.utils import setup_test_environment  # noqa: E402
 from run_folders import NAMES, write_run  # noqa: E402
 
 from fraud.workbench.attachments import attach  # noqa: E402
+from fraud.workbench.books import ReplySheet  # noqa: E402
+from fraud.workbench.desk import SavedView  # noqa: E402
 from fraud.workbench.models import Account, Case  # noqa: E402
 from fraud.workbench.publishing import publish  # noqa: E402
 from fraud.workbench.roles import ROLES  # noqa: E402
@@ -46,6 +48,9 @@ def template() -> Path:
         account.groups.set([Group.objects.get_or_create(name=role)[0] for role in roles])
     publish(write_run(HOME / "runs"), "test", NAMES)
     attach(Case.objects.get(pk=1), Account.objects.get(username="auditor"), "a.txt", BytesIO(b"a"), 1)
+    for account in Account.objects.order_by("pk"):
+        ReplySheet.objects.create(pk=account.pk, account=account, name="a.xlsx", form="notice")
+        SavedView.objects.create(pk=account.pk, account=account, name="own")
     connections.close_all()
     return HOME / "template.sqlite"
 

@@ -3,6 +3,8 @@
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from fraud.runs import RunFolder, write_table
 
@@ -76,3 +78,33 @@ def write_run(
             (run.part / "rings.html").write_text("<!doctype html><script>1</script>团伙", encoding="utf-8")
         run.write_manifest({"fingerprint": fingerprint, "totals": {"claims": len(claims)}})
     return run.final
+
+
+def write_data(folder: Path) -> Path:
+    """A dataset of three claims: two of a patient, one more of the doctor, with lines."""
+    folder.mkdir(parents=True)
+    day = pd.Timestamp
+    claims = {
+        "claim_id": ["Z1-a", "Z1-b", "D7-a"], "patient_id": ["Z1", "Z1", "Z2"],
+        "doctor_id": ["D7", "D7", "D7"], "department_id": ["K1", "K1", "K1"],
+        "institution_id": ["H1", "H2", "H1"],
+        "visit_type": ["outpatient", "inpatient", "outpatient"],
+        "settled_at": [day("2025-06-03 10:00"), day("2025-07-09 09:00"), day("2025-07-10 09:00")],
+        "started_at": [day("2025-06-03 09:30"), day("2025-07-02 09:00"), day("2025-07-10 08:00")],
+        "ended_at": [day("2025-06-03 09:30"), day("2025-07-09 09:00"), day("2025-07-10 08:00")],
+        "total_amount": [30.0, 40.0, 10.0], "fund_amount": [20.0, 30.0, 5.0],
+    }  # fmt: skip
+    lines = {
+        "line_id": ["L1", "L2", "L3"], "claim_id": ["Z1-a", "Z1-a", "D7-a"], "item_code": ["X1", "X2", "X1"],
+        "item_name": ["缬沙坦", "<b>床位</b>", "缬沙坦"], "category": ["drug", "bed", "drug"],
+        "quantity": [2.0, 1.0, 1.0], "unit_price": [22.5, 9.0, 10.0], "amount": [45.0, 9.0, 10.0],
+        "charged_at": [day("2025-06-03 09:40")] * 3,
+    }  # fmt: skip
+    for name, table in (("claims", claims), ("lines", lines)):
+        made = pa.table(table)
+        for column in ("total_amount", "fund_amount", "unit_price", "amount"):
+            if column in made.column_names:
+                place = made.column_names.index(column)
+                made = made.set_column(place, column, made[column].cast(pa.decimal128(16, 2)))
+        pq.write_table(made, folder / f"{name}.parquet")
+    return folder

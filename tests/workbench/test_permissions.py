@@ -12,10 +12,12 @@ from fraud.workbench.roles import PERMISSIONS, ROLES
 from fraud.workbench.urls import urlpatterns
 from fraud.workbench.workflow import TRANSITIONS
 
+OWN = ["own"]  # a row with the account's own number
 ARGUMENTS = {
     "asset": ["workbench.css"],
     "case": [1],
     "act": [1],
+    "claim": [1, 1],
     "comment": [1],
     "attach": [1],
     "mark": [1],
@@ -23,13 +25,35 @@ ARGUMENTS = {
     "ring_pictures": [1],
     "plotly": [1],
     "account": [1],
+    "form_out": ["clues"],
+    "sheet": OWN,
+    "sheet_apply": OWN,
+    "delete_view": OWN,
 }
 PAGES = {p.name: p.callback.permission for p in urlpatterns}
-POSTED = {"comment", "attach", "mark", "sign_out", "take", "act", "export", "account"}
+POSTED = {
+    "form_out",
+    "form_in",
+    "sheet_apply",
+    "assign_many",
+    "save_view",
+    "delete_view",
+    "comment",
+    "attach",
+    "mark",
+    "sign_out",
+    "take",
+    "act",
+    "export",
+    "account",
+}
 
 
 def answer(client: Client, name: str) -> HttpResponse:
-    address = reverse(name, args=ARGUMENTS.get(name, []))
+    arguments = ARGUMENTS.get(name, [])
+    if arguments == OWN:
+        arguments = [client.session.get("_auth_user_id", 1)]
+    address = reverse(name, args=arguments)
     return client.post(address) if name in POSTED else client.get(address)
 
 
@@ -98,4 +122,9 @@ def test_unknown_permissions_are_a_mistake():
 
 def test_posted_pages_refuse_to_be_fetched(browser):
     for name in POSTED:
-        assert browser("everything").get(reverse(name, args=ARGUMENTS.get(name, []))).status_code == 405
+        assert (
+            browser("everything")
+            .get(reverse(name, args=[1] if ARGUMENTS.get(name) == OWN else ARGUMENTS.get(name, [])))
+            .status_code
+            == 405
+        )

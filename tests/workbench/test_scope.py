@@ -5,15 +5,18 @@ import pyarrow.parquet as pq
 import pytest
 from django.urls import reverse
 from run_folders import write_run
-from test_permissions import ARGUMENTS, PAGES, POSTED
+from test_permissions import ARGUMENTS, OWN, PAGES, POSTED
 
 from fraud.errors import UsageError
 from fraud.workbench.cases import Given, Refused, act, take_next
 from fraud.workbench.models import Account, Case, TrailEntry, Unit
 from fraud.workbench.publishing import publish
 from fraud.workbench.scope import limit, units_of, visible
+from fraud.workbench.urls import urlpatterns
 
 MANY = [("patient", "SEEN-1", 9e6), ("patient", "OTHERS-2", 8e6), ("department", "OTHERS-D3", 7e6)]
+
+ROUTES = {p.name: str(p.pattern) for p in urlpatterns}
 
 
 @pytest.fixture
@@ -59,11 +62,15 @@ def test_by_region_department_and_institution(limited):
 @pytest.mark.parametrize("name", [n for n in PAGES if n not in ("asset", "plotly", "sign_out", "trail")])
 def test_no_page_shows_another_unit_s_case(browser, limited, name):
     client = browser("everything")
-    arguments = [hidden().pk] if name in ("case", "act") else ARGUMENTS.get(name, [])
+    arguments = ARGUMENTS.get(name, [])
+    if arguments == OWN:
+        arguments = [limited.pk]
+    elif "<int:case_id>" in ROUTES[name]:
+        arguments = [hidden().pk, *arguments[1:]]
     address = reverse(name, args=arguments)
     response = client.post(address) if name in POSTED else client.get(address)
     assert b"OTHERS" not in response.content
-    if "cases/<int:case_id>" in str(response.resolver_match.route):
+    if "<int:case_id>" in ROUTES[name]:
         assert response.status_code == 404
 
 

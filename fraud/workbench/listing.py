@@ -1,0 +1,119 @@
+"""Filters, orders and sums of the list, all of them in the database."""
+
+from datetime import date, timedelta
+from typing import Any
+
+from django.db.models import Count, F, Q, QuerySet, Sum
+from django.http import QueryDict
+from django.utils import timezone
+
+from fraud.report.content import KIND_WORDS, STATUS_WORDS
+from fraud.workbench.deadlines import SOON_DAYS
+from fraud.workbench.desk import Portion
+from fraud.workbench.models import Account, Case, Evidence
+from fraud.workbench.scope import visible
+from fraud.workbench.workflow import STATES
+
+MINE, NOBODY = "me", "none"
+SORTS: dict[str, tuple[str, str, tuple[str, ...]]] = {
+    "expected": ("预期追回", "expected recovery", ("-expected_cents", "id")),
+    "risk": ("涉及金额", "at risk", ("-at_risk_cents", "-expected_cents", "id")),
+    "probability": ("概率", "probability", ("-score", "-expected_cents", "id")),
+    "newest": ("最新", "newest", ("-month", "-expected_cents", "id")),
+    "due": ("到期日", "due date", ("due_on", "-expected_cents", "id")),
+}
+"""Order → its words and columns, each with an index. By due date, cases without one are left out."""
+DUE: dict[str, tuple[str, str]] = {
+    "overdue": ("已逾期", "overdue"),
+    "soon": (f"{SOON_DAYS} 天内到期", f"due within {SOON_DAYS} days"),
+}
+PARTS: dict[str, tuple[str, str]] = {
+    "item": ("项目", "item"),
+    "department": ("科室", "department"),
+    "doctor": ("医师", "doctor"),
+    "institution": ("机构", "institution"),
+    "patient": ("参保人", "patient"),
+}
+"""What a case's evidence falls on, in the order one drills down."""
+FILTERS = (
+    "q", "subject_kind", "state", "status", "month", "assignee", "due", *PARTS, "ring", "sort",
+)  # fmt: skip
+_LONGEST = 128
+
+
+def kept(asked: QueryDict) -> QueryDict:
+    """What of an address the list understands, without empty values and without the page."""
+    own = QueryDict(mutable=True)
+    for name in FILTERS:
+        if value := asked.get(name, "").strip()[:_LONGEST]:
+            own[name] = value
+    return own
+
+
+def filtered(asked: QueryDict, account: Account) -> "QuerySet[Case]":
+    """Cases that the list's filters ask for, in the order asked for; what is not a filter is ignored."""
+    asked = kept(asked)
+    cases = visible(account)
+    for field, known in (("subject_kind", KIND_WORDS), ("status", STATUS_WORDS), ("state", STATES)):
+        if asked.get(field) in known:
+            cases = cases.filter(**{field: asked[field]})
+    if asked.get("month"):
+        cases = cases.filter(month=asked["month"])
+    if asked.get("ring"):
+        cases = cases.filter(ring_id=asked["ring"])
+    for kind in PARTS:
+        if asked.get(kind):
+            cases = cases.filter(pk__in=Portion.objects.filter(kind=kind, code=asked[kind]).values("case"))
+    cases = _of_holder(cases, asked.get("assignee", ""), account)
+    cases = _due(cases, asked.get("due", ""))
+    if text := asked.get("q", ""):
+        found = Evidence.objects.filter(claim_id=text).values_list("suspicion__case_id", flat=True)
+        cases = cases.filter(Q(subject_id__startswith=text) | Q(pk__in=list(found[:500])))
+    return _sorted(cases, asked.get("sort", ""))
+
+
+def _of_holder(cases: "QuerySet[Case]", holder: str, account: Account) -> "QuerySet[Case]":
+    if holder == MINE:
+        return cases.filter(assignee=account)
+    if holder == NOBODY:
+        return cases.filter(assignee=None)
+    return cases.filter(assignee__username=holder) if holder else cases
+
+
+def _due(cases: "QuerySet[Case]", due: str) -> "QuerySet[Case]":
+    today = timezone.localdate()
+    if due == "overdue":
+        return cases.filter(due_on__lt=today)
+    if due == "soon":
+        return cases.filter(due_on__range=(today, today + timedelta(SOON_DAYS)))
+    return cases
+
+
+def _sorted(cases: "QuerySet[Case]", order: str) -> "QuerySet[Case]":
+    if order == "due":
+        cases = cases.filter(due_on__isnull=False)
+    return cases.order_by(*SORTS.get(order, SORTS["expected"])[2])
+
+
+def totals(cases: "QuerySet[Case]") -> dict[str, int]:
+    """Cases and their money: ``cases``, ``expected`` and ``at_risk`` in cents."""
+    found = cases.order_by().aggregate(
+        cases=Count("pk"), expected=Sum("expected_cents"), at_risk=Sum("at_risk_cents")
+    )
+    return {name: value or 0 for name, value in found.items()}
+
+
+def broken_down(cases: "QuerySet[Case]", kind: str, most: int = 100) -> list[dict[str, Any]]:
+    """What of some cases falls on whom, the dearest first: code, name, cases, claims and cents."""
+    portions = Portion.objects.filter(kind=kind)
+    if cases.query.where:
+        portions = portions.filter(case__in=cases.order_by().values("pk"))
+    grouped = portions.values("code", "name").annotate(
+        cases=Count("case"), claims=Sum("claims"), cents=Sum("cents")
+    )
+    return list(grouped.order_by(F("cents").desc(), "code")[:most])
+
+
+def late(due: date | None) -> int | None:
+    """Days that a case is late; negative while there is time, None where nothing is due."""
+    return None if due is None else (timezone.localdate() - due).days

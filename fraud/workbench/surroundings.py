@@ -1,0 +1,91 @@
+"""What a case's page shows around its rationale: innocent explanations checked, parts, related cases."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from django.db.models import QuerySet
+
+from fraud.workbench.desk import Portion
+from fraud.workbench.listing import PARTS
+from fraud.workbench.models import Account, Case, RuleHit
+from fraud.workbench.scope import visible
+
+_SHOWN, _CODES, _RELATED = 5, 3, 6
+
+
+def checked(ring: Mapping[str, Any], hits: Iterable[RuleHit]) -> list[dict[str, Any]]:
+    """Innocent explanations that were tried: words in both languages, what came of it, and on what.
+
+    Parameters
+    ----------
+    ring : mapping
+        Evidence of the case's ring, empty where it has none.
+    hits : iterable of RuleHit
+
+    Returns
+    -------
+    list of dict
+        ``zh``, ``en``, ``explains`` and ``on`` (what it was tried on → times); what explains something
+        comes first.
+    """
+    found: dict[tuple[str, bool], dict[str, Any]] = {}
+
+    def add(zh: str, en: str, explains: bool, where: str) -> None:
+        own = found.setdefault((zh, explains), {"zh": zh, "en": en, "explains": explains, "on": {}})
+        own["on"][where] = own["on"].get(where, 0) + 1
+
+    for tried in ring.get("explanations") or ():
+        add(tried.get("zh") or "", tried.get("en") or "", bool(tried.get("explains")), "团伙")
+    for hit in hits:
+        if hit.snoozed:
+            add("已静默", "covered by a snooze", True, hit.name or hit.rule)
+        for words in hit.exemptions:
+            add(words, "", False, hit.name or hit.rule)
+    return sorted(found.values(), key=lambda f: (not f["explains"], -sum(f["on"].values()), f["zh"]))
+
+
+def parts(case: Case) -> list[dict[str, Any]]:
+    """What the evidence falls on, by kind, the dearest first, with widths of bars in percent."""
+    made = []
+    for kind, words in PARTS.items():
+        if kind == case.subject_kind:
+            continue
+        rows = list(case.portions.filter(kind=kind).order_by("-cents", "code")[: _SHOWN + 1])
+        most = max((r.cents for r in rows), default=0) or 1
+        if rows:
+            shown = [{"row": r, "width": max(0, round(100 * r.cents / most))} for r in rows[:_SHOWN]]
+            made.append({"kind": kind, "words": words, "rows": shown, "more": len(rows) > _SHOWN})
+    return made
+
+
+def related(case: Case, account: Account) -> list[dict[str, Any]]:
+    """Other cases of the same ring, patient, doctor and institution, the dearest first.
+
+    Returns
+    -------
+    list of dict
+        ``words``, ``codes``, ``query`` of the list, ``cases`` and ``count``; groups without cases are
+        left out.
+    """
+    others = visible(account).exclude(pk=case.pk).order_by("-expected_cents", "id")
+    made = []
+    if case.ring_id:
+        group = _group(("同一团伙", "same ring"), "ring", [case.ring_id], others.filter(ring_id=case.ring_id))
+        made.append(group)
+    for kind in ("patient", "doctor", "institution"):
+        own = case.portions.filter(kind=kind).order_by("-cents", "code")
+        codes = (
+            [case.subject_id]
+            if case.subject_kind == kind
+            else list(own.values_list("code", flat=True)[:_CODES])
+        )
+        same = others.filter(pk__in=Portion.objects.filter(kind=kind, code__in=codes).values("case"))
+        words = (f"同一{PARTS[kind][0]}", f"same {PARTS[kind][1]}")
+        made.append(_group(words, kind, codes, same if codes else others.none()))
+    return [g for g in made if g["count"]]
+
+
+def _group(words: tuple[str, str], kind: str, codes: list[str], cases: "QuerySet[Case]") -> dict[str, Any]:
+    shown = list(cases[: _RELATED + 1])
+    count = len(shown) if len(shown) <= _RELATED else cases.count()
+    return {"words": words, "kind": kind, "codes": codes, "cases": shown[:_RELATED], "count": count}
