@@ -12,6 +12,7 @@ import typer
 from fraud import __version__
 from fraud.cli_rules import rules_app
 from fraud.cli_workbench import add_to as add_workbench_to
+from fraud.cli_workbench import decided
 from fraud.errors import FraudError
 from fraud.terminal import ConfigOption, OutOption, bars, month_of, settings_of, table
 
@@ -131,13 +132,20 @@ def train(
     promote: Annotated[
         bool, typer.Option("--promote/--challenger", help="Make the model champion, or only keep it.")
     ] = True,
+    audits: Annotated[
+        str | None,
+        typer.Option(
+            "--audits",
+            help="Decisions beside the dataset's own: 'workbench' for its database, or a Parquet file.",
+        ),
+    ] = None,
     config: ConfigOption = None,
 ) -> None:
     """Train on what was known at the end of a month; tracked in MLflow."""
     from fraud import pipeline
     from fraud.settings import load_experiment
 
-    with bars() as progress:
+    with decided(audits, config) as more, bars() as progress:
         trained = pipeline.train(
             dataset,
             month_of(until),
@@ -145,6 +153,7 @@ def train(
             settings_of(config),
             progress,
             promote=promote,
+            audits=more,
         )
     for line in trained.summary_lines():
         typer.echo(line)

@@ -3,7 +3,10 @@
 import getpass
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated, Any
 
 import typer
@@ -39,6 +42,21 @@ def _who() -> str:
         return f"console:{getpass.getuser()}"
     except (KeyError, OSError):
         return "console"
+
+
+@contextmanager
+def decided(audits: str | None, config: Path | None) -> Iterator[Path | None]:
+    """File of decisions that training reads: the workbench's, written for the while, or one that is given."""
+    if audits != "workbench":
+        yield Path(audits) if audits else None
+        return
+    _set_up(config)
+    from fraud.workbench.audits import export as run
+
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "audits.parquet"
+        typer.echo(f"{run(path, _who())} decisions of the workbench.", err=True)
+        yield path
 
 
 def publish(

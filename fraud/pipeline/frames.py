@@ -100,10 +100,15 @@ def require_span(engine: Engine, dataset: Path, begin: int, end: int) -> list[st
     return [month_text(m) for m in range(begin, end + 1) if m not in present]
 
 
-def labels(engine: Engine, kind: str, known_until: int) -> pd.DataFrame:
+def labels(engine: Engine, kind: str, known_until: int, more: pd.DataFrame | None = None) -> pd.DataFrame:
     """Decisions about subjects of one kind that were known when month `known_until` ended.
 
     The latest decision about a subject counts (an appeal may reverse the first).
+
+    Parameters
+    ----------
+    more : pandas.DataFrame, optional
+        Rows of ``audits`` beside the dataset's own, such as the workbench's.
 
     Returns
     -------
@@ -116,6 +121,9 @@ def labels(engine: Engine, kind: str, known_until: int) -> pd.DataFrame:
     known = audits.filter(audits.subject_kind == kind, audits.decided_at < end)
     columns = known.select("subject_id", "outcome", "scheme", "reason", "decided_at")
     frame = engine.to_arrow(columns, f"labels_{kind}").to_pandas()
+    if more is not None and len(more):
+        own = more[(more["subject_kind"] == kind) & (more["decided_at"] < end)]
+        frame = pd.concat([frame, own[list(frame.columns)]], ignore_index=True) if len(own) else frame
     frame = latest(frame)
     return pd.DataFrame(
         {

@@ -5,6 +5,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
 from fraud.detectors.scorer import Scorer
 from fraud.engines import Engine
 from fraud.errors import DataError
@@ -12,7 +16,7 @@ from fraud.features.build import FeatureTables, build
 from fraud.features.catalog import CATALOG
 from fraud.pipeline.frames import KINDS, dataset_name, labels, months_with_claims, opened, read_frame, under
 from fraud.pipeline.ring_evidence import with_ring_evidence
-from fraud.schema import month_number, month_text
+from fraud.schema import AUDITS, month_number, month_text
 from fraud.settings import Experiment, Settings
 
 Progress = Any
@@ -50,6 +54,7 @@ def train(
     progress: Progress = None,
     *,
     promote: bool = True,
+    audits: Path | None = None,
 ) -> Trained:
     """Train every scorer of a model on what was known at the end of `until`, and register it.
 
@@ -63,6 +68,8 @@ def train(
         Target, windows, detectors.
     promote : bool
         Whether the new model becomes champion.
+    audits : Path, optional
+        Parquet file of decisions beside the dataset's own ``audits``, in the contract's columns.
 
     Raises
     ------
@@ -74,7 +81,8 @@ def train(
     models = Path(settings.tracking.models)
     with opened(dataset, settings, models) as (engine, _):
         tables, months = build_training(engine, dataset, until, experiment, settings, progress)
-        scorers = fit_scorers(engine, tables, months, experiment, settings, progress)
+        more = None if audits is None else read_audits(audits)
+        scorers = fit_scorers(engine, tables, months, experiment, settings, progress, more=more)
         name = dataset_name(dataset)
         run_id, version = tracking.log_training(
             scorers,
@@ -87,6 +95,27 @@ def train(
         )
     champion = promote or version == "1"  # the first model of a name always is
     return Trained(name, version, run_id, until, champion, scorers, tables.skipped)
+
+
+def read_audits(path: Path) -> pd.DataFrame:
+    """Decisions of a Parquet file in the contract's columns.
+
+    Raises
+    ------
+    DataError
+        It cannot be read, or a required column is missing.
+    """
+    try:
+        table = pq.read_table(path)
+    except (OSError, pa.ArrowInvalid):
+        raise DataError(f"{path}: not a Parquet file that can be read.") from None
+    missing = [c for c in AUDITS.required if c not in table.schema.names]
+    if missing:
+        raise DataError(f"{path}: required columns are missing: {', '.join(missing)}.")
+    own = {c.name: table[c.name].cast(c.arrow) if c.name in table.schema.names
+           else pa.nulls(len(table), c.arrow) for c in AUDITS}  # fmt: skip
+    frame = pa.table(own).to_pandas()
+    return frame.assign(decided_at=frame["decided_at"].astype("datetime64[us]"))
 
 
 def build_training(
@@ -117,6 +146,7 @@ def fit_scorers(
     settings: Settings,
     progress: Progress = None,
     kinds: Sequence[str] = KINDS,
+    more: pd.DataFrame | None = None,
 ) -> dict[str, Scorer]:
     """One scorer per kind of subject: the experiment's target first, the others beside it."""
     known_until = months[-1] + experiment.maturity_months
@@ -130,7 +160,7 @@ def fit_scorers(
             continue
         scorers[kind] = Scorer.fit(
             frame,
-            labels(engine, kind, known_until),
+            labels(engine, kind, known_until, more),
             experiment.model_copy(update={"target": kind}),
             directions={n: CATALOG[n].direction for n in tables.columns[kind]},
             threads=settings.engine.threads,

@@ -4,6 +4,7 @@ import csv
 from datetime import datetime
 from decimal import Decimal
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -63,3 +64,38 @@ def test_formulas_are_neutralised(decided, people):
 def test_other_endings_are_refused(tmp_path):
     with pytest.raises(UsageError):
         audits.export(tmp_path / "audits.xlsx", "test")
+
+
+def test_training_reads_the_rows_of_the_export(decided, tmp_path):
+    from fraud.pipeline.training import read_audits
+
+    audits.export(tmp_path / "audits.parquet", "test")
+    frame = read_audits(tmp_path / "audits.parquet")
+    assert list(frame.columns) == [c.name for c in AUDITS]
+    assert list(zip(frame["subject_id"], frame["outcome"], strict=True)) == [
+        (d["subject_id"], d["outcome"]) for d in audits.decisions()
+    ]
+    assert list(frame["decided_at"]) == [d["decided_at"] for d in audits.decisions()]
+
+
+def test_labels_take_the_latest_decision_wherever_it_is_from(decided, tmp_path):
+    import pandas as pd
+
+    from fraud.engines import open_engine
+    from fraud.pipeline.frames import labels
+    from fraud.settings import EngineSettings
+
+    pq.write_table(pa.table({"claim_id": ["C"]}), tmp_path / "x.parquet")
+    rows = [
+        {"subject_kind": "patient", "subject_id": s, "outcome": o, "decided_at": datetime(2020, 1, 1)}
+        for s, o in (("P1", "confirmed"), ("P2", "confirmed"))
+    ]
+    more = pd.DataFrame(audits.decisions())
+    with open_engine(EngineSettings(), tmp_path) as engine:
+        path = tmp_path / "audits.parquet"
+        pq.write_table(pa.Table.from_pylist(rows, AUDITS.arrow()), path)
+        engine._register_contract(AUDITS, path)
+        found = labels(engine, "patient", 12 * 2100, more).set_index("subject_id")["label"]
+        before = labels(engine, "patient", 12 * 2021, more).set_index("subject_id")["label"]
+    assert dict(found) == {"P1": 0, "P2": 1}
+    assert dict(before) == {"P1": 1, "P2": 1}  # what was decided later is not known yet
