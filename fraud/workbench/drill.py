@@ -9,6 +9,7 @@ from django.views.decorators.http import require_GET
 from fraud.workbench import trail
 from fraud.workbench.guard import needs
 from fraud.workbench.listing import PARTS, broken_down, filtered, kept, totals
+from fraud.workbench.narrowing import NARROWING, told
 
 _NEXT = {"item": "department", "department": "doctor", "institution": "department"}
 
@@ -38,8 +39,9 @@ def drill(request: HttpRequest) -> HttpResponse:
 
 
 def chips(asked: Any) -> list[tuple[str, str, str]]:
-    """Parts that are filtered by: words, code and the query without it."""
-    return [(PARTS[k][0], asked[k], _without(asked, k)) for k in PARTS if asked.get(k)]
+    """Parts and figures that are filtered by: words, code and the query without it."""
+    words = PARTS | NARROWING
+    return [(words[k][0], told(k, asked[k]), _without(asked, k)) for k in words if asked.get(k)]
 
 
 def _with(asked: Any, **more: str) -> str:

@@ -11,6 +11,7 @@ from fraud.report.content import KIND_WORDS, STATUS_WORDS
 from fraud.workbench.deadlines import SOON_DAYS
 from fraud.workbench.desk import Portion
 from fraud.workbench.models import Account, Case, Evidence
+from fraud.workbench.narrowing import NARROWING, narrowed
 from fraud.workbench.scope import visible
 from fraud.workbench.workflow import STATES
 
@@ -36,7 +37,7 @@ PARTS: dict[str, tuple[str, str]] = {
 }
 """What a case's evidence falls on, in the order one drills down."""
 FILTERS = (
-    "q", "subject_kind", "state", "status", "month", "assignee", "due", *PARTS, "ring", "sort",
+    "q", "subject_kind", "state", "status", "month", "assignee", "due", *PARTS, *NARROWING, "ring", "sort",
 )  # fmt: skip
 _LONGEST = 128
 
@@ -66,6 +67,7 @@ def filtered(asked: QueryDict, account: Account) -> "QuerySet[Case]":
             cases = cases.filter(pk__in=Portion.objects.filter(kind=kind, code=asked[kind]).values("case"))
     cases = _of_holder(cases, asked.get("assignee", ""), account)
     cases = _due(cases, asked.get("due", ""))
+    cases = narrowed(cases, asked)
     if text := asked.get("q", ""):
         found = Evidence.objects.filter(claim_id=text).values_list("suspicion__case_id", flat=True)
         cases = cases.filter(Q(subject_id__startswith=text) | Q(pk__in=list(found[:500])))

@@ -22,6 +22,7 @@ from fraud.workbench.drill import chips
 from fraud.workbench.guard import POLICY, needs
 from fraud.workbench.listing import DUE, SORTS, filtered, kept, totals
 from fraud.workbench.models import Account, Case, Evidence, Ring, Run, Suspicion
+from fraud.workbench.narrowing import NARROWING, SOURCES
 from fraud.workbench.notes import marks, may_mark
 from fraud.workbench.presenting import evidence_columns, evidence_rows, reason_rows
 from fraud.workbench.roles import ROLES
@@ -60,6 +61,7 @@ def case_list(request: HttpRequest) -> HttpResponse:
         "choices": _choices(),
         "totals": found,
         "chosen": chips(asked),
+        "narrowing": [(name, asked[name]) for name in NARROWING if name != "source" and asked.get(name)],
         "sorts": _sorts(asked),
         "views": request.user.views.order_by("name"),
         "mine": own.filter(assignee=request.user, open=True).count(),
@@ -90,6 +92,7 @@ def _choices() -> dict[str, Any]:
         "months": sorted(set(Run.objects.values_list("month", flat=True)), reverse=True),
         "people": _auditors(),
         "due": [(k, w[0]) for k, w in DUE.items()],
+        "sources": [(k, w[0]) for k, w in SOURCES.items()],
     }
 
 
