@@ -3,24 +3,34 @@
 import csv
 import os
 from collections.abc import Iterator
+from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from django.db.models import QuerySet
+from django.db.models import F, QuerySet
 from django.utils import timezone
 
 from fraud.errors import UsageError
 from fraud.runs import neutral
 from fraud.schema import AUDITS
 from fraud.workbench import trail
-from fraud.workbench.models import Case
+from fraud.workbench.desk import Verdict
+from fraud.workbench.models import Case, Evidence
+
+_OUTCOMES = {"fraud": "confirmed", "innocent": "cleared"}
+_BATCH = 500
+_Weight = tuple[int, datetime | None, int]
 
 
 def decisions(cases: "QuerySet[Case] | None" = None) -> Iterator[dict[str, Any]]:
     """Rows of ``audits``, by time of decision: cases a person confirmed or cleared, no others.
+
+    A case gives a row of its subject and one of each evidence claim: what somebody said of the claim,
+    else the case's own outcome. A claim that several cases rest on has one row: its own case counts
+    first, then what was said of it, then the latest case.
 
     Parameters
     ----------
@@ -28,17 +38,62 @@ def decisions(cases: "QuerySet[Case] | None" = None) -> Iterator[dict[str, Any]]
         Cases that may be told; all, where left out.
     """
     chosen = (Case.objects.all() if cases is None else cases).exclude(outcome="").order_by("decided_at", "id")
-    for case in chosen.iterator(chunk_size=2000):
-        assert case.decided_at is not None
-        yield {
-            "subject_kind": case.subject_kind,
-            "subject_id": case.subject_id,
-            "outcome": case.outcome,
-            "scheme": case.scheme if case.outcome == "confirmed" and case.scheme else None,
-            "recovered_amount": None if case.recovered_cents is None else Decimal(case.recovered_cents) / 100,
-            "reason": case.source,
-            "decided_at": timezone.make_naive(case.decided_at),
-        }
+    rows: dict[tuple[str, str], list[tuple[_Weight, dict[str, Any]]]] = {}
+    decided = list(chosen.iterator(chunk_size=_BATCH))
+    claims: dict[tuple[str, str], tuple[_Weight, dict[str, Any]]] = {}
+    for start in range(0, len(decided), _BATCH):
+        part = decided[start : start + _BATCH]
+        said, evidence = _said(part), _evidence(part)
+        for case in part:
+            key = (case.subject_kind, case.subject_id)
+            rows.setdefault(key, []).append(((2, case.decided_at, case.pk), _row(case, *key)))
+            for claim in evidence.get(case.pk, ()):
+                word = said.get((case.pk, claim))
+                outcome = _OUTCOMES[word] if word else case.outcome
+                weight = (1 if word else 0, case.decided_at, case.pk)
+                known = claims.get(("claim", claim))
+                if known is None or known[0] < weight:
+                    claims["claim", claim] = (weight, _row(case, "claim", claim, outcome))
+    told = [made for own in rows.values() for made in own]
+    told += [made for key, made in claims.items() if key not in rows]
+    told.sort(key=lambda made: (made[0][1:], made[1]["subject_kind"] == "claim", made[1]["subject_id"]))
+    return (row for _, row in told)
+
+
+def _row(case: Case, kind: str, subject: str, outcome: str = "") -> dict[str, Any]:
+    """A row of ``audits``; what was recovered is told of the case's own subject only."""
+    assert case.decided_at is not None
+    outcome, own = outcome or case.outcome, kind == case.subject_kind and subject == case.subject_id
+    recovered = case.recovered_cents if own else None
+    return {
+        "subject_kind": kind,
+        "subject_id": subject,
+        "outcome": outcome,
+        "scheme": case.scheme if outcome == "confirmed" and case.scheme else None,
+        "recovered_amount": None if recovered is None else Decimal(recovered) / 100,
+        "reason": case.source,
+        "decided_at": timezone.make_naive(case.decided_at),
+    }
+
+
+def _said(cases: list[Case]) -> dict[tuple[int, str], str]:
+    """Newest word by case and claim."""
+    found = Verdict.objects.filter(case__in=cases).order_by("id").values_list("case", "claim_id", "verdict")
+    return {(case, claim): verdict for case, claim, verdict in found}
+
+
+def _evidence(cases: list[Case]) -> dict[int, list[str]]:
+    """Evidence claims by case, of the runs that were published before it was decided."""
+    known = Evidence.objects.filter(
+        suspicion__case__in=cases, suspicion__run__published_at__lte=F("suspicion__case__decided_at")
+    )
+    found: dict[int, list[str]] = {}
+    pairs = (
+        known.values_list("suspicion__case", "claim_id").distinct().order_by("suspicion__case", "claim_id")
+    )
+    for case, claim in pairs:
+        found.setdefault(case, []).append(claim)
+    return found
 
 
 def export(path: Path, by: str) -> int:

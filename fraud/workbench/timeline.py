@@ -85,7 +85,7 @@ def _dots(rows: list[list[Any]], evidence: set[str]) -> dict[str, Any]:
     if len(order) > _LANES:
         lanes.append((TOP + LANE * _LANES + LANE / 2, f"其余 {len(order) - _LANES} 家"))
     height = TOP + LANE * len(lanes)
-    dots.sort(key=lambda d: d["odd"])  # evidence over the rest
+    dots.sort(key=lambda d: bool(d["odd"]))  # evidence over the rest
     return {"width": WIDTH, "height": height + 18, "base": height, "months": axis.months(), "lanes": lanes,
             "dots": dots, "claims": len(rows)}  # fmt: skip
 
