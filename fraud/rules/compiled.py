@@ -86,6 +86,9 @@ class ItemEntry:
 
     Attributes
     ----------
+    limits, by_age : tuple
+        Limits; those by age alone apart, as ``youngest`` and ``oldest`` tell of all of them at once that
+        nobody from the one up to the other violates any.
     counted : tuple
         Checks that count it, each with what it is counted as part of: the item, its class, or all.
     parts : frozenset
@@ -99,6 +102,9 @@ class ItemEntry:
     per_unit: float
     sets: frozenset[int]
     limits: tuple[Compiled, ...]
+    by_age: tuple[Compiled, ...]
+    youngest: float
+    oldest: float
     companions: tuple[Compiled, ...]
     pairs: tuple[Compiled, ...]
     counted: tuple[tuple[Compiled, str], ...]
@@ -132,7 +138,7 @@ class CompiledRules:
             self.by_kind.setdefault(one.kind, []).append(one)
             if one.item_set >= 0:
                 self._by_set.setdefault(one.item_set, []).append(one)
-        self._entries: dict[tuple[str, str, str], ItemEntry] = {}
+        self.entries: dict[tuple[str, str, str], ItemEntry] = {}
         self._numbers: dict[Item, int] = {}
         self._remembered_codes: dict[str, tuple[int, ...]] = {}
         self._remembered = frozenset(
@@ -146,9 +152,9 @@ class CompiledRules:
     def entry(self, code: str, name: str, category: str) -> ItemEntry:
         """What is known of an item; remembered until `trim`."""
         key = (code, name, category)
-        found = self._entries.get(key)
+        found = self.entries.get(key)
         if found is None:
-            found = self._entries[key] = self._resolve(Item(*key))
+            found = self.entries[key] = self._resolve(Item(*key))
         return found
 
     def trim(self) -> None:
@@ -156,8 +162,8 @@ class CompiledRules:
 
         Numbers of items are given anew, so only between two encounters.
         """
-        if len(self._entries) > REMEMBERED:
-            self._entries.clear()
+        if len(self.entries) > REMEMBERED:
+            self.entries.clear()
             self._numbers.clear()
             self.items.clear()
 
@@ -191,10 +197,16 @@ class CompiledRules:
         for one in sorted((c for s in sets for c in self._by_set.get(s, ())), key=lambda c: c.number):
             kinds.setdefault(one.kind, []).append(one)
         counted = [(c, _part(c, number, item_)) for kind in UNITS for c in kinds.get(kind, ()) if _counts(c)]
+        limits = kinds.get("limit", [])
+        by_age = tuple(c for c in limits if _is_by_age(c.check))
+        ages = [c.check.parameters for c in by_age]
         told = tuple((c, part) for c, part in counted if part is not None)
         return ItemEntry(
             number, item_, self.master.days_per_unit.get(item.code, 0.0), sets,
-            tuple(kinds.get("limit", ())), tuple(kinds.get("companion", ())), tuple(kinds.get("pair", ())),
+            tuple(c for c in limits if not _is_by_age(c.check)), by_age,
+            max((p.min_age for p in ages if p.min_age is not None), default=-NEVER),
+            min((p.max_age + 1 for p in ages if p.max_age is not None), default=NEVER),
+            tuple(kinds.get("companion", ())), tuple(kinds.get("pair", ())),
             told, frozenset((c.number, part) for c, part in told if c.reach),
             any(c.unit not in ("days", "times", "quantity", "claims") for c, _ in told),
         )  # fmt: skip
@@ -304,6 +316,12 @@ def _exempt(check: Check, table: CheckTable) -> Condition | None:
     if p.unless_specialties:
         parts.append(_among("specialty", p.unless_specialties))
     return _some(parts) if parts else None
+
+
+def _is_by_age(check: Check) -> bool:
+    p = check.parameters
+    others = (p.sex, p.diagnoses, p.excluded_diagnoses, *(getattr(p, n) for n in _LISTS))
+    return not any(others) and (p.min_age is not None or p.max_age is not None)
 
 
 def _reach(check: Check) -> int:

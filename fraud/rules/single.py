@@ -4,6 +4,7 @@ import math
 from operator import itemgetter
 
 from fraud.rules import single_amounts, single_claims
+from fraud.rules.checks_table import NEVER
 from fraud.rules.compiled import Charged, CompiledRules, Facts, ItemEntry
 from fraud.rules.encounter import Charge, Encounter, Findings, Order
 from fraud.rules.past import NOTHING, History
@@ -32,8 +33,11 @@ def find(rules: CompiledRules, encounter: Encounter, history: History = NOTHING)
     sets = frozenset().union(*[entry.sets for entry, _ in charged])
     facts = rules.facts(encounter, sets, _diagnoses(rules, encounter, history))
     found = Findings()
+    low = -NEVER if facts.age_low is None else facts.age_low
+    high = NEVER if facts.age_high is None else facts.age_high
     for entry, charges in charged:
-        for one in entry.limits:
+        aged = low >= entry.oldest or high < entry.youngest
+        for one in entry.limits + entry.by_age if aged else entry.limits:
             if one.violated(facts) and one.applies(facts):
                 for charge in charges:
                     found.add(one.number, charge.item, charge.day, charge.cents)
@@ -48,19 +52,19 @@ def find(rules: CompiledRules, encounter: Encounter, history: History = NOTHING)
 def netted(rules: CompiledRules, encounter: Encounter) -> Charged:
     """Items with their charges by day, those with positive amounts, as the batch nets them."""
     by_item: dict[int, tuple[ItemEntry, dict[int, Charge]]] = {}
-    day_in = encounter.day_in
+    day_in, known, floor = encounter.day_in, rules.entries, math.floor
     for order in encounter.orders:
-        entry = rules.entry(order.item_code, order.item_name, order.category)
-        number, day = entry.number, order.day
-        if day is None:
-            day = day_in
-        known = by_item.get(number)
-        if known is None:
-            known = by_item[number] = (entry, {})
-        charge = known[1].get(day)
+        text = (order.item_code, order.item_name, order.category)
+        entry = known.get(text) or rules.entry(*text)
+        own = by_item.get(entry.number)
+        if own is None:
+            own = by_item[entry.number] = (entry, {})
+        day = day_in if order.day is None else order.day
+        charge = own[1].get(day)
         if charge is None:
-            charge = known[1][day] = Charge(number, day)
-        milli = half_up(order.quantity * 1000)
+            charge = own[1][day] = Charge(entry.number, day)
+        thousand = order.quantity * 1000
+        milli = floor(thousand + 0.5) if thousand >= 0 else -floor(0.5 - thousand)
         charge.milli += milli
         charge.cents += order.amount
         if entry.supplied:

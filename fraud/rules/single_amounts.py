@@ -47,7 +47,7 @@ def find(
     found: Findings,
 ) -> None:  # fmt: skip
     """Add what checks of amounts find."""
-    own = _own(charged, facts, encounter.month)
+    own = _own(charged, facts, encounter.month, alone=not history.count)
     past = _past(rules, encounter, history, own) if history.count and own else {}
     for (number, part, bucket), units in own.items():
         one, earlier = rules.compiled[number], past.get((number, part), NONE)
@@ -56,24 +56,35 @@ def find(
             _TESTS[one.kind](one, bucket, units, encounter, history, earlier, found)
 
 
-def _own(charged: Charged, facts: Facts, month: int) -> Own:
+def _own(charged: Charged, facts: Facts, month: int, *, alone: bool) -> Own:
+    """Units of the encounter; `alone` leaves out what comes to nothing without earlier claims."""
     own: Own = {}
     asked: dict[int, bool] = {}
     for entry, charges in charged:
         for one, part in entry.counted:
             number = one.number
+            if alone and (one.kind == "overlap" or _is_little(one, charges)):
+                continue
             applies = asked.get(number)
             if applies is None:
                 applies = asked[number] = one.applies(facts)
             if applies:
+                window, unit = one.window, one.unit
                 for charge in charges:
-                    key = (number, part, _bucket(one.window, charge.day, month))
+                    key = (number, part, 0 if window == "visit" else _bucket(window, charge.day, month))
                     units = own.get(key)
                     if units is None:
                         units = own[key] = _Units()
-                    units.add(one.unit, charge.day, charge.milli, charge.supply)
+                    units.add(unit, charge.day, charge.milli, charge.supply)
                     units.rows.append(charge)
     return own
+
+
+def _is_little(one: Compiled, charges: list[Charge]) -> bool:
+    """Whether an item that is counted by itself, over the visit, stays within the bound."""
+    if one.per != "item" or one.window != "visit" or one.unit not in ("quantity", "times"):
+        return False
+    return sum([c.milli for c in charges]) <= one.most
 
 
 def _bucket(window: str, day: int, month: int) -> int:

@@ -115,11 +115,15 @@ def _before_birth(one: Compiled, e: Encounter, _: History, __: Charged, total: i
 def _outside_stay(
     one: Compiled, e: Encounter, _: History, charged: Charged, __: int, found: Findings
 ) -> None:
-    if e.is_stay:
-        for charge in (c for entry, charges in charged if one.item_set in entry.sets for c in charges):
-            away = max(e.day_in - charge.day, charge.day - e.day_out)
-            if away >= one.bound:
-                found.add(one.number, charge.item, charge.day, charge.cents, float(away))
+    if not e.is_stay:
+        return
+    days = [c.day for _, charges in charged for c in charges]
+    if max(e.day_in - min(days, default=e.day_in), max(days, default=e.day_in) - e.day_out) < one.bound:
+        return
+    for charge in (c for entry, charges in charged if one.item_set in entry.sets for c in charges):
+        away = max(e.day_in - charge.day, charge.day - e.day_out)
+        if away >= one.bound:
+            found.add(one.number, charge.item, charge.day, charge.cents, float(away))
 
 
 def _tell(one: Compiled, pairs: list[tuple[int, str]], total: int, found: Findings) -> None:
@@ -146,9 +150,11 @@ def _share(one: Compiled, charged: Charged, found: Findings) -> None:
 
 
 def _idle(one: Compiled, e: Encounter, charged: Charged, found: Findings) -> None:
-    inner = [(entry, c) for entry, charges in charged for c in charges if e.day_in < c.day < e.day_out]
-    busy = {c.day for entry, c in inner if one.item_set not in entry.sets}
-    idle = [c for _, c in inner if c.day not in busy]
+    chosen = [charges for entry, charges in charged if one.item_set in entry.sets]
+    if not chosen:
+        return
+    busy = {c.day for entry, charges in charged if one.item_set not in entry.sets for c in charges}
+    idle = [c for charges in chosen for c in charges if e.day_in < c.day < e.day_out and c.day not in busy]
     days = len({c.day for c in idle})
     if idle and days >= one.bound:
         for charge in idle:
