@@ -188,6 +188,34 @@ def score(
 
 
 @app.command()
+def backtest(
+    dataset: Annotated[Path, typer.Argument(help="Dataset folder, with audits.")],
+    first: Annotated[str, typer.Option("--from", help="First month to score, YYYY-MM.")],
+    last: Annotated[str, typer.Option("--to", help="Last month to score, YYYY-MM.")],
+    experiment: Annotated[
+        Path | None, typer.Option("--experiment", help="Experiment file; defaults when left out.")
+    ] = None,
+    out: OutOption = Path("runs"),
+    config: ConfigOption = None,
+) -> None:
+    """Back-test: train on what was known then, month by month; compare with what was decided later."""
+    from fraud import pipeline
+    from fraud.settings import load_experiment
+
+    with bars() as progress:
+        run = pipeline.backtest(
+            dataset,
+            month_of(first),
+            month_of(last),
+            out,
+            load_experiment(experiment),
+            settings_of(config),
+            progress,
+        )
+    _show_backtest(run)
+
+
+@app.command()
 def rings(
     dataset: Annotated[Path, typer.Argument(help="Dataset folder.")],
     first: Annotated[str, typer.Option("--from", help="First month, YYYY-MM.")],
@@ -252,6 +280,28 @@ def _show_run(run: Any) -> None:
     table(f"疑点清单 suspicions {run.month} — {run.listed} listed", columns, rows)
     typer.echo(f"Report: {run.folder / 'report.html'}")
     typer.echo(f"Excel:  {run.folder / 'suspicions.xlsx'}")
+
+
+def _show_backtest(run: Any) -> None:
+    from fraud.report.backtest_page import WAY_WORDS, share, span, verdict
+
+    whole = run.figures["all"]
+    rows = [
+        [
+            " ".join(WAY_WORDS[way]),
+            span(r["average_precision"]),
+            span(r["lead"]) if "lead" in r else "–",
+            share(r["precision"]["value"]),
+            f"{r['money']:,.0f}",
+        ]
+        for way, r in whole["ways"].items()
+    ]
+    span_of = f"{run.first} – {run.last}"
+    title = f"回测 back-test {span_of}: {whole['decided']} decided, {whole['confirmed']} confirmed"
+    table(title, ["order", "average precision", "model's lead", "listed confirmed", "money"], rows)
+    for _, zh, en in verdict(run.figures):
+        typer.echo(f"{zh} {en}")
+    typer.echo(f"Page: {run.page}")
 
 
 def _show_rings(run: Any) -> None:

@@ -1,8 +1,9 @@
-"""The only room that knows the order: train, score, rings, demo."""
+"""The only room that knows the order: train, score, rings, back-test, demo."""
 
+from fraud.pipeline.backtesting import Backtest, backtest
 from fraud.pipeline.collusion import RingRun, find_rings
 from fraud.pipeline.demonstration import demo
 from fraud.pipeline.scoring import Run, score
 from fraud.pipeline.training import Trained, train
 
-__all__ = ["RingRun", "Run", "Trained", "demo", "find_rings", "score", "train"]
+__all__ = ["Backtest", "RingRun", "Run", "Trained", "backtest", "demo", "find_rings", "score", "train"]

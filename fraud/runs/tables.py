@@ -162,6 +162,21 @@ RUN_TABLES: dict[str, Table] = {
             ),
             key=("ring_id", "a", "b"),
         ),
+        Table(
+            "backtest_scores", "回测得分", "one row per subject scored in a month of a back-test",
+            (
+                _MONTH, _SUBJECT, _SCORE, _SUPERVISED, _ANOMALY,
+                _c("amount", "amount", "涉及金额", "amount at risk"),
+                _c("rule_amount", "amount", "规则争议金额", "amount that rules put at issue"),
+                _c("label", "float", "结论", "1 confirmed, 0 cleared, ever; empty where never audited", optional=True),
+                _c("random", "bool", "随机抽查", "whether it was audited at random"),
+                _c("scheme", "string", "违规类型", "what was confirmed", optional=True),
+                _c("decided_at", "timestamp", "结论时间", "when it was decided", optional=True),
+                _c("institution_kind", "string", "机构类别", "kind of institution", optional=True),
+                _c("department", "string", "专业", "specialty of the department", optional=True),
+            ),
+            key=("month", "subject_id"),
+        ),
     )
 }  # fmt: skip
 

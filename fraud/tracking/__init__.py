@@ -6,11 +6,11 @@
 
 import os
 
-from fraud.tracking.store import load_model, log_scoring, log_training, registered
+from fraud.tracking.store import load_model, log_backtest, log_scoring, log_training, registered
 
 # read by MLflow when it is first imported
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("DO_NOT_TRACK", "true")
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 
-__all__ = ["load_model", "log_scoring", "log_training", "registered"]
+__all__ = ["load_model", "log_backtest", "log_scoring", "log_training", "registered"]

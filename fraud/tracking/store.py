@@ -363,6 +363,38 @@ def log_scoring(run: Path, name: str, version: str, settings: "Settings") -> str
     return run_id
 
 
+def log_backtest(
+    title: str, metrics: Mapping[str, float], experiment: Experiment, settings: "Settings", folder: Path
+) -> str:
+    """Record a back-test beside the training runs, so that several can be compared side by side.
+
+    Parameters
+    ----------
+    title : str
+    metrics : mapping of str to float
+        Its few headline figures; NaN are left out.
+    experiment : Experiment
+        Its settings become parameters.
+    settings : Settings
+    folder : Path
+        Page and figures, kept as artifacts.
+
+    Returns
+    -------
+    str
+        MLflow run id.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        client = _client(settings)
+        run_id = _run(client, settings, title, {"fraud.stage": "backtest"})
+        _log(client, run_id, _flat(experiment.model_dump(), "experiment."), metrics)
+        for name in ("backtest.html", "figures.json"):
+            client.log_artifact(run_id, str(folder / name))
+        client.set_terminated(run_id)
+    return run_id
+
+
 def _run_figures(run: Path) -> dict[str, float]:
     """Count rows, sum money and average scores of a run folder's tables."""
     import pyarrow.parquet as pq

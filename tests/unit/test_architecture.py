@@ -25,6 +25,7 @@ ROOMS = {
     "explain": {"errors", "features", "detectors"},
     "suspicion": {"errors", "schema", "settings"},
     "evaluate": {"errors"},
+    "backtest": {"errors", "evaluate"},
     "runs": {"errors", "schema", "settings"},
     "report": {"errors", "schema", "settings", "features", "runs"},
     "tracking": {"errors", "settings", "features", "detectors", "evaluate"},

@@ -1,0 +1,180 @@
+"""How good a list is in truth, where only some claims were audited.
+
+Audits by rank, tip or appeal are not a sample: what they say holds for the claims they looked at. Audits
+drawn at random are a sample. `estimate` joins them as in survey sampling with a certainty stratum (Särndal,
+Swensson and Wretman 1992, section 3.7): a claim audited for a reason counts as itself, a claim drawn at
+random stands for all claims of its stratum (listed or not) that nobody looked at for a reason.
+"""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+DRAWS = 2_000
+FEW_RANDOM = 30
+"""Random audits below which the random slice alone is not to be relied on."""
+MEASURES = ("prevalence", "precision", "recall", "money_found")
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A figure with its 95 % interval; NaN where it cannot be told."""
+
+    value: float
+    low: float
+    high: float
+
+    def apart(self, other: "Interval") -> bool:
+        """Whether two intervals do not meet."""
+        return bool(self.low > other.high or other.low > self.high)
+
+
+@dataclass(frozen=True)
+class Estimates:
+    """The same figures in three ways.
+
+    Attributes
+    ----------
+    ranked, random, joined : dict of str to Interval
+        From audits with a reason alone, from random audits alone, from both. Keys are `MEASURES`:
+        share of fraud among all claims; share of fraud among the listed; share of all fraud, and of
+        the money in it, that is listed.
+    audited_ranked, audited_random : int
+        Claims behind them.
+    trust : str
+        ``joined``, ``ranked`` or ``none``.
+    """
+
+    ranked: dict[str, Interval]
+    random: dict[str, Interval]
+    joined: dict[str, Interval]
+    audited_ranked: int
+    audited_random: int
+    trust: str
+
+    def told(self) -> dict[str, Any]:
+        """JSON-able."""
+        return asdict(self)
+
+
+def estimate(claims: pd.DataFrame, seed: int = 7) -> Estimates:
+    """Estimate how much fraud a list holds.
+
+    Parameters
+    ----------
+    claims : DataFrame
+        Every claim of the population: ``listed`` (bool), ``amount`` (yuan), ``label`` (1, 0, NaN where not
+        audited) and ``random`` (bool, drawn at random). A claim that is random and was also looked at for
+        a reason must be marked by its first reason.
+    seed : int
+        Of the draws behind the intervals.
+    """
+    audited = claims["label"].notna().to_numpy()
+    drawn = claims["random"].to_numpy(dtype=bool) & audited
+    joined = _joined(claims, audited & ~drawn, drawn, seed)
+    nobody = np.zeros(len(claims), dtype=bool)
+    alone = _joined(claims, nobody, drawn, seed)
+    return Estimates(
+        _ranked(claims, audited & ~drawn),
+        alone,
+        joined,
+        int((audited & ~drawn).sum()),
+        int(drawn.sum()),
+        _trust(int((audited & ~drawn).sum()), int(drawn.sum())),
+    )
+
+
+def _trust(ranked: int, drawn: int) -> str:
+    if drawn >= FEW_RANDOM:
+        return "joined"
+    return "ranked" if ranked else "none"
+
+
+def _ranked(claims: pd.DataFrame, reasoned: np.ndarray) -> dict[str, Interval]:
+    """What audits with a reason say if they are taken for a sample, which they are not."""
+    part = claims[reasoned]
+    label, listed = part["label"].to_numpy(float), part["listed"].to_numpy(bool)
+    amount = part["amount"].to_numpy(float)
+    random = np.random.default_rng(5)
+    draws = [random.integers(0, len(part), len(part)) for _ in range(400)] if len(part) else []
+    whole = np.arange(len(part))
+
+    def told(of: Any) -> Interval:
+        values = np.array([of(rows) for rows in draws], dtype=float)
+        known = values[np.isfinite(values)]
+        if not len(known):
+            return Interval(float("nan"), float("nan"), float("nan"))
+        low, high = np.quantile(known, [0.025, 0.975])
+        return Interval(float(of(whole)), float(low), float(high))
+
+    return {
+        "prevalence": told(lambda r: _share(label[r].sum(), len(r))),
+        "precision": told(lambda r: _share(label[r][listed[r]].sum(), listed[r].sum())),
+        "recall": told(lambda r: _share(label[r][listed[r]].sum(), label[r].sum())),
+        "money_found": told(
+            lambda r: _share((label * amount)[r][listed[r]].sum(), (label * amount)[r].sum())
+        ),
+    }
+
+
+def _share(part: Any, whole: Any) -> float:
+    return float(part) / float(whole) if whole > 0 else float("nan")
+
+
+def _joined(claims: pd.DataFrame, certain: np.ndarray, drawn: np.ndarray, seed: int) -> dict[str, Interval]:
+    """Certainty stratum plus expansion of the random audits, listed and unlisted claims apart."""
+    label = claims["label"].fillna(0).to_numpy(float)
+    amount, listed = claims["amount"].to_numpy(float), claims["listed"].to_numpy(bool)
+    random = np.random.default_rng(seed)
+    found, money = np.zeros((2, DRAWS + 1)), np.zeros((2, DRAWS + 1))
+    for part, inside in enumerate((~listed, listed)):
+        sure = inside & certain
+        rest, sample = inside & ~certain, inside & drawn
+        rows, money_rows = _expanded(
+            int(rest.sum()), float(amount[rest].sum()), label[sample], amount[sample], random
+        )
+        found[part] = label[sure].sum() + rows
+        money[part] = (label * amount)[sure].sum() + money_rows
+    with np.errstate(invalid="ignore", divide="ignore"):
+        figures = {
+            "prevalence": found.sum(axis=0) / max(len(claims), 1),
+            "precision": found[1] / max(int(listed.sum()), 1),
+            "recall": found[1] / found.sum(axis=0),
+            "money_found": money[1] / money.sum(axis=0),
+        }
+    return {name: _interval(values) for name, values in figures.items()}
+
+
+def _expanded(
+    rows: int, total: float, label: np.ndarray, amount: np.ndarray, random: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Fraudulent claims and money among so many unseen ones, from a sample: the estimate, then draws.
+
+    The number follows Jeffreys' posterior of a share (Brown, Cai and DasGupta 2001) for the claims that
+    were not drawn; money follows the share, times what a fraudulent claim of the sample costs against
+    the mean claim (Bayesian bootstrap, Rubin 1981), 1 where none was found.
+    """
+    n, hits = len(label), int(label.sum())
+    unseen = max(rows - n, 0)
+    if rows == 0:
+        return np.zeros(DRAWS + 1), np.zeros(DRAWS + 1)
+    share = random.beta(hits + 0.5, n - hits + 0.5, DRAWS)
+    later = random.binomial(unseen, share)
+    best = hits + unseen * hits / n if n else float("nan")
+    counts = np.concatenate([[best], hits + later])
+    mean = total / rows
+    if not hits or mean <= 0:
+        return counts, counts * mean
+    weights = random.dirichlet(np.ones(hits), DRAWS)
+    each = np.concatenate([[amount[label > 0].mean()], weights @ amount[label > 0]])
+    return counts, np.minimum(counts * each, total)
+
+
+def _interval(values: np.ndarray) -> Interval:
+    known = values[1:][np.isfinite(values[1:])]
+    if not len(known):
+        return Interval(float("nan"), float("nan"), float("nan"))
+    low, high = np.quantile(known, [0.025, 0.975])
+    return Interval(float(values[0]), float(low), float(high))
