@@ -46,7 +46,7 @@ def kept(asked: QueryDict) -> QueryDict:
     """What of an address the list understands, without empty values and without the page."""
     own = QueryDict(mutable=True)
     for name in FILTERS:
-        if value := asked.get(name, "").strip()[:_LONGEST]:
+        if value := asked.get(name, "").replace("\0", "").strip()[:_LONGEST]:
             own[name] = value
     return own
 

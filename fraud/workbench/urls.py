@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from fraud.workbench import batch, drill, exchange, notes, office, saved_views, views
+from fraud.workbench import batch, drill, exchange, notes, office, office_figures, saved_views, views
 
 urlpatterns = [
     path("", office.home, name="home"),
@@ -25,6 +25,8 @@ urlpatterns = [
     path("cases/<int:case_id>/files/<int:attachment_id>/", notes.attachment, name="attachment"),
     path("runs/<int:run_id>/rings.html", views.ring_pictures, name="ring_pictures"),
     path("runs/<int:run_id>/plotly.min.js", office.plotly, name="plotly"),
+    path("figures/", office_figures.figures_page, name="figures"),
+    path("figures/share/", office_figures.set_share, name="set_share"),
     path("forms/", exchange.forms_page, name="forms"),
     path("forms/read/", exchange.form_in, name="form_in"),
     path("forms/<str:form>/workbook/", exchange.form_out, name="form_out"),

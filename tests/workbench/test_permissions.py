@@ -32,6 +32,7 @@ ARGUMENTS = {
 }
 PAGES = {p.name: p.callback.permission for p in urlpatterns}
 POSTED = {
+    "set_share",
     "form_out",
     "form_in",
     "sheet_apply",
