@@ -3,7 +3,8 @@
 from datetime import date, timedelta
 from typing import Any
 
-from django.db.models import Count, F, Q, QuerySet, Sum
+from django.core.paginator import Page, Paginator
+from django.db.models import Count, F, Max, Q, QuerySet, Sum
 from django.http import QueryDict
 from django.utils import timezone
 
@@ -98,11 +99,20 @@ def _sorted(cases: "QuerySet[Case]", order: str) -> "QuerySet[Case]":
 
 
 def totals(cases: "QuerySet[Case]") -> dict[str, int]:
-    """Cases and their money: ``cases``, ``expected`` and ``at_risk`` in cents."""
-    found = cases.order_by().aggregate(
-        cases=Count("pk"), expected=Sum("expected_cents"), at_risk=Sum("at_risk_cents")
-    )
+    """Cases and what is expected of them in cents; an index of each filter holds both."""
+    found = cases.order_by().aggregate(cases=Count("pk"), expected=Sum("expected_cents"))
     return {name: value or 0 for name, value in found.items()}
+
+
+def page_of(cases: "QuerySet[Case]", rows: int, number: str | None, count: int) -> "Page[Case]":
+    """A page of cases: first their numbers, which an index gives however far on, then their rows."""
+    pages = Paginator(cases.values_list("pk", flat=True), rows)
+    pages.count = count
+    page = pages.get_page(number)
+    ids = list(page.object_list)
+    known = Case.objects.select_related("assignee").in_bulk(ids)
+    page.object_list = [known[pk] for pk in ids]
+    return page
 
 
 def broken_down(cases: "QuerySet[Case]", kind: str, most: int = 100) -> list[dict[str, Any]]:
@@ -110,10 +120,11 @@ def broken_down(cases: "QuerySet[Case]", kind: str, most: int = 100) -> list[dic
     portions = Portion.objects.filter(kind=kind)
     if cases.query.where:
         portions = portions.filter(case__in=cases.order_by().values("pk"))
-    grouped = portions.values("code", "name").annotate(
-        cases=Count("case"), claims=Sum("claims"), cents=Sum("cents")
-    )
-    return list(grouped.order_by(F("cents").desc(), "code")[:most])
+    sums = portions.values("code").annotate(cases=Count("case"), claims=Sum("claims"), cents=Sum("cents"))
+    rows = list(sums.order_by(F("cents").desc(), "code")[:most])
+    names = Portion.objects.filter(kind=kind, code__in=[r["code"] for r in rows]).exclude(name="")
+    known = dict(names.values_list("code").annotate(Max("name"))) if kind == "item" else {}
+    return [{**row, "name": known.get(row["code"], "")} for row in rows]
 
 
 def late(due: date | None) -> int | None:

@@ -126,6 +126,7 @@ class Case(models.Model):
             models.Index(fields=["-score", "-expected_cents", "id"], name="case_score"),
             models.Index(fields=["due_on", "-expected_cents", "id"], name="case_due"),
             models.Index(fields=["ring_id", "-expected_cents", "id"], name="case_ring"),
+            models.Index(fields=["assignee"], condition=models.Q(open=True), name="case_mine"),
         ]
 
     @property

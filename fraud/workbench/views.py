@@ -6,7 +6,6 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib import messages
-from django.core.paginator import Paginator
 from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_POST
@@ -16,11 +15,12 @@ from fraud.runs import read_manifest
 from fraud.runs.manifest import file_hash
 from fraud.workbench import trail
 from fraud.workbench.attachments import TYPES
+from fraud.workbench.books import SealedName
 from fraud.workbench.cases import Given, Refused, act, allowed, take_next
 from fraud.workbench.desk import Timeline
 from fraud.workbench.drill import chips
 from fraud.workbench.guard import POLICY, needs
-from fraud.workbench.listing import DUE, SORTS, filtered, kept, totals
+from fraud.workbench.listing import DUE, SORTS, filtered, kept, page_of, totals
 from fraud.workbench.models import Account, Case, Evidence, Ring, Run, Suspicion
 from fraud.workbench.narrowing import NARROWING, SOURCES
 from fraud.workbench.notes import marks, may_mark
@@ -49,9 +49,7 @@ def case_list(request: HttpRequest) -> HttpResponse:
     trail.record(request.user.get_username(), "viewed", "list", filters=sorted(asked))
     cases = filtered(asked, request.user)
     found = totals(cases)
-    pages = Paginator(cases.select_related("assignee"), settings.WORKBENCH.page_rows)
-    pages.count = found["cases"]
-    page = pages.get_page(request.GET.get("page"))
+    page = page_of(cases, settings.WORKBENCH.page_rows, request.GET.get("page"), found["cases"])
     own = visible(request.user)
     context = {
         "page": page,
@@ -147,6 +145,7 @@ def _case_page(
         "before": before.exclude(pk=case.pk).order_by("-decided_at"),
         "forms": [_form(t, request) for t in allowed(case, request.user)],
         "people": _auditors(),
+        "names_kept": SealedName.objects.exists(),
         "problems": problems,
     }
     answer = render(request, "workbench/case.html", context, status=status)
