@@ -136,18 +136,18 @@ def audited_hits(out: Path, month: str, audits: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        Indexed by rule: hits (claims), amount_at_issue, snoozed, confirmed, cleared, last_month and
-        ``at_least``, the lower bound of the share confirmed.
+        Indexed by rule: hits (claims), amount_at_issue (each line once, whichever rows of the rule's
+        knowledge it was found by), snoozed, confirmed, cleared, last_month and ``at_least``, the lower
+        bound of the share confirmed.
     """
-    columns = ["rule", "claim_id", "month", "amount_at_issue", "snoozed"]
+    columns = ["rule", "claim_id", "month", "amount_at_issue", "line_ids", "snoozed"]
     tables = [pd.read_parquet(path, columns=columns) for path in _earlier_runs(out, month)]
     hits = pd.concat(tables) if tables else pd.DataFrame(columns=columns, dtype=str)
     hits = hits.assign(
         snoozed=hits["snoozed"].astype(bool), amount_at_issue=hits["amount_at_issue"].astype(float)
     )
-    claims = hits.groupby(["rule", "claim_id"], as_index=False).agg(
-        amount_at_issue=("amount_at_issue", "sum"), snoozed=("snoozed", "all"), month=("month", "max")
-    )
+    claims = hits.groupby(["rule", "claim_id"]).agg(snoozed=("snoozed", "all"), month=("month", "max"))
+    claims = claims.assign(amount_at_issue=_each_line_once(hits)).reset_index()
     known = latest_decisions(audits, month)
     told = claims.merge(known, left_on="claim_id", right_on="subject_id", how="left")
     told["outcome"] = told["outcome"].astype(object).where(~told["snoozed"])
@@ -162,6 +162,16 @@ def audited_hits(out: Path, month: str, audits: pd.DataFrame) -> pd.DataFrame:
     right = counts["confirmed"].to_numpy(float)
     bound = wilson_bound(right, right + counts["cleared"].to_numpy(float))
     return counts.assign(amount_at_issue=counts["amount_at_issue"].round(2), at_least=bound.round(6))
+
+
+def _each_line_once(hits: pd.DataFrame) -> pd.Series:
+    """Amount at issue by rule and claim: of each line the most any hit asks; its lines share alike."""
+    shared = hits["amount_at_issue"] / np.array([max(len(own), 1) for own in hits["line_ids"]], dtype=float)
+    lines = hits.assign(share=shared).explode("line_ids")
+    whole = lines["line_ids"].isna()
+    by_line = lines[~whole].groupby(["rule", "claim_id", "line_ids"])["share"].max()
+    by_claim = lines[whole].groupby(["rule", "claim_id"])["share"].max()
+    return pd.concat([by_line.groupby(["rule", "claim_id"]).sum(), by_claim], axis=1).max(axis=1)
 
 
 def latest_decisions(audits: pd.DataFrame, month: str = "") -> pd.DataFrame:

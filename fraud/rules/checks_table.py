@@ -1,6 +1,6 @@
 """Checks as tables: selectors resolved over what a dataset holds, so that rules join instead of loop."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -15,6 +15,14 @@ EPOCH = date(1970, 1, 1)
 NEVER = 10_000_000
 _LISTS = ("visit_types", "institution_kinds", "specialties", "insurance_types")
 _SIDES = ("", "when_", "unless_")
+
+
+Pause = Callable[[], None]
+"""Called between pieces of work, so that others may run."""
+
+
+def never() -> None:
+    """No pause."""
 
 
 def day_number(day: str, otherwise: int) -> int:
@@ -58,8 +66,8 @@ class CheckTable:
         return frozenset(SPECIALTIES) | named
 
     @classmethod
-    def of(cls, checks: Sequence[Check]) -> "CheckTable":
-        """Number checks and their selectors."""
+    def of(cls, checks: Sequence[Check], pause: Pause = never) -> "CheckTable":
+        """Number checks and their selectors; `pause` is called after each."""
         selectors = Selectors()
         for check in checks:
             p = check.parameters
@@ -67,6 +75,7 @@ class CheckTable:
                 selectors.number("items", getattr(p, name))
             for name in ("diagnoses", "excluded_diagnoses", "when_diagnoses", "unless_diagnoses"):
                 selectors.number("diagnoses", getattr(p, name))
+            pause()
         return cls(tuple(checks), selectors)
 
     def rows(self, kind: str) -> pa.Table:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from fraud.rules.bounds import CARRIED_DAYS, MILLI, SUPPLY_DAYS
-from fraud.rules.checks_table import NEVER, CheckTable, day_number, window_days
+from fraud.rules.checks_table import NEVER, CheckTable, Pause, day_number, never, window_days
 from fraud.rules.encounter import Charge, Encounter
 from fraud.rules.knowledge import DrugClasses
 from fraud.rules.master import Master, resolved
@@ -125,19 +125,27 @@ class CompiledRules:
     classes : DrugClasses
     master : Master
         Item master that names, classes and days per unit are taken from.
+    pause : callable
+        Called after every piece of work.
     """
 
-    def __init__(self, checks: Sequence[Check], classes: DrugClasses, master: Master) -> None:
-        self.table = CheckTable.of(checks)
+    def __init__(
+        self, checks: Sequence[Check], classes: DrugClasses, master: Master, pause: Pause = never
+    ) -> None:
+        self.table = CheckTable.of(checks, pause)
         self.classes, self.master = classes, master
         self._specialties = self.table.specialties
-        self.compiled = tuple(self._compile(n, c) for n, c in enumerate(self.table.checks))
+        compiled: list[Compiled] = []
         self._by_set: dict[int, list[Compiled]] = {}
         self.by_kind: dict[str, list[Compiled]] = {}
-        for one in self.compiled:
+        for number, check in enumerate(self.table.checks):
+            one = self._compile(number, check)
+            compiled.append(one)
+            pause()
             self.by_kind.setdefault(one.kind, []).append(one)
             if one.item_set >= 0:
                 self._by_set.setdefault(one.item_set, []).append(one)
+        self.compiled = tuple(compiled)
         self.entries: dict[tuple[str, str, str], ItemEntry] = {}
         self._numbers: dict[Item, int] = {}
         self._remembered_codes: dict[str, tuple[int, ...]] = {}

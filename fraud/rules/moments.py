@@ -2,6 +2,7 @@
 
 import re
 from datetime import date, datetime, timedelta
+from functools import lru_cache
 from typing import Annotated, Any, NamedTuple
 
 from pydantic import PlainValidator, WithJsonSchema
@@ -52,7 +53,12 @@ def moment(value: Any) -> Moment:
     if isinstance(value, Moment):
         return value
     text = str(value).strip() if isinstance(value, (str, int)) and not isinstance(value, bool) else ""
-    found = _FORM.fullmatch(text) if len(text) <= 40 else None
+    return _read(text if len(text) <= 40 else "")
+
+
+@lru_cache(4096)  # the orders of a day are written at few moments
+def _read(text: str) -> Moment:
+    found = _FORM.fullmatch(text)
     if found is None:
         raise ValueError("write a date as 2026-11-21, 20261121 or 2026/11/21, with or without a time")
     year, *days, hour, minute, second = found.groups()

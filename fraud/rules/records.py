@@ -62,7 +62,6 @@ class Rule(Parameters):
         description="Whether a hit puts a claim on the list: always, once audits prove the rule right "
         "(proven), or never (reason).",
     )
-    impossible: bool = Field(False, description="Whether it states a logical impossibility.")
     supersedes: tuple[str, ...] = Field(
         (), description="Rules whose hits on the same claim say the same and are dropped."
     )

@@ -1,9 +1,12 @@
 """The doctor's screen: one encounter against every rule in force before or during a visit."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
+from fraud.rules.checks_table import Pause, never
 from fraud.rules.compiled import CompiledRules
 from fraud.rules.encounter import Encounter
+from fraud.rules.knowledge import DrugClasses
 from fraud.rules.master import NO_MASTER, Master
 from fraud.rules.past import NOTHING, History
 from fraud.rules.rule_set import Check, load_rule_set
@@ -36,12 +39,22 @@ class Screen:
         UsageError
             Every mistake in the rules, with file and row.
         """
-        rule_set = load_rule_set(rules_folder)
-        master = master or NO_MASTER
-        checks = [
-            c for c in rule_set.checks(master.limits) if stage in c.rule.stages and c.rule.kind != "measure"
-        ]
-        return cls(CompiledRules(checks, rule_set.classes, master), rule_set.version)
+        rule_set, master = load_rule_set(rules_folder), master or NO_MASTER
+        checks = rule_set.checks(master.limits)
+        return cls.of(checks, rule_set.classes, master, rule_set.version, stage)
+
+    @classmethod
+    def of(
+        cls, checks: Sequence[Check], classes: DrugClasses, master: Master, version: str, stage: str,
+        pause: Pause = never,
+    ) -> "Screen":  # fmt: skip
+        """Compile the checks of a stage; `pause` is called after every piece of work."""
+        own = [c for c in checks if stage in c.rule.stages and c.rule.kind != "measure"]
+        rules = CompiledRules(own, classes, master, pause)
+        for item in master.items.values():  # so that the first request for an item does not pay for it
+            rules.entry(item.code, item.name, item.category)
+            pause()
+        return cls(rules, version)
 
     @property
     def checks(self) -> tuple[Check, ...]:

@@ -23,7 +23,8 @@ from fraud.rules.reactions import Reaction, ReactionStore
 from fraud.rules.request import parse
 from fraud.service import described
 from fraud.service.body import Refused, read_json
-from fraud.service.current import STAGES, Current
+from fraud.service.current import Current
+from fraud.service.loading import STAGES
 from fraud.service.requests import ReactionIn, parse_reactions
 
 LOG = logging.getLogger("fraud.service")

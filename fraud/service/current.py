@@ -1,37 +1,20 @@
 """The rules and the history in use, and their replacement while requests run.
 
-What is in use is one immutable object. A reload builds another in a thread and assigns it; a request
-keeps the one it began with. Rules with a mistake are not taken: the old ones stay, and the mistakes are
-told.
+What is in use is one immutable object. A reload builds another (see `fraud.service.loading`) and assigns
+it; a request keeps the one it began with. Rules with a mistake are not taken: the old ones stay, and the
+mistakes are told.
 """
 
+import gc
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from fraud.errors import FraudError
-from fraud.rules.history import HistoryIndex
-from fraud.rules.screen import Screen
+from fraud.service.loading import Rests, assemble, pieces, pieces_apart
 
 LOG = logging.getLogger("fraud.service")
-STAGES = ("before", "during")
 Fingerprint = tuple[tuple[str, int, int, int], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Loaded:
-    """Screens by stage and the history index (None where there is none yet), of one moment."""
-
-    screens: dict[str, Screen]
-    index: HistoryIndex | None
-
-    @property
-    def versions(self) -> dict[str, str | int]:
-        """Versions of rules and history, and how many checks there are by stage."""
-        told: dict[str, str | int] = {"rules": self.screens["during"].version}
-        told["history"] = "" if self.index is None else self.index.version
-        return told | {f"checks_{stage}": len(s.checks) for stage, s in self.screens.items()}
 
 
 class Current:
@@ -55,7 +38,7 @@ class Current:
         self.error: tuple[str, ...] = ()
         self.reloads = 0
         self._seen = self.fingerprint()
-        self.loaded = self._load()
+        self.loaded = assemble(pieces(rules, history), history)
 
     def fingerprint(self) -> Fingerprint:
         """Names, times and sizes of the files that rules and history are read from."""
@@ -68,8 +51,9 @@ class Current:
     def reload(self) -> bool:
         """Load again; whether what is in use is new now. Mistakes keep the old and are kept in `error`."""
         self._seen = self.fingerprint()
+        gc.disable()  # to look again and again through what is being built would hold up requests
         try:
-            loaded = self._load()
+            loaded = assemble(pieces_apart(self.rules, self.history), self.history, Rests())
         except FraudError as error:
             self.error = error.problems
             LOG.error("Rules not reloaded, the old ones stay: %s", "; ".join(error.problems))
@@ -78,19 +62,13 @@ class Current:
             self.error = (f"internal: {type(error).__name__}",)
             LOG.error("Rules not reloaded, the old ones stay: internal error %s", type(error).__name__)
             return False
+        finally:
+            gc.freeze()
+            gc.enable()
         self.loaded, self.error = loaded, ()
         self.reloads += 1
         LOG.info("Reloaded: %s", loaded.versions)
         return True
-
-    def _load(self) -> Loaded:
-        index = HistoryIndex(self.history) if self.history and Path(self.history).exists() else None
-        master = None if index is None else index.master()
-        screens = {stage: Screen.load(self.rules, master, stage) for stage in STAGES}
-        for screen in screens.values():  # so that the first request for an item does not pay for it
-            for item in () if master is None else master.items.values():
-                screen.rules.entry(item.code, item.name, item.category)
-        return Loaded(screens, index)
 
     def _files(self) -> Iterator[Path]:
         if self.rules:

@@ -54,7 +54,6 @@ def test_built_in_rules_load_and_speak_both_languages():
     assert len(found.rules) >= 40
     assert len(found.checks()) >= 450
     assert all(r.name_zh and r.name_en and r.clause for r in found.rules.values())
-    assert [c for c, r in found.rules.items() if r.impossible] == ["P-DEATH"]
     assert BUILT_IN.name == "data"
 
 

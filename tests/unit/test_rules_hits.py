@@ -340,7 +340,9 @@ def runs(out: Path, **months: list[tuple[str, str, bool]]) -> Path:
         folder = out / name.removeprefix("m").replace("_", "-")
         folder.mkdir(parents=True)
         frame = pd.DataFrame(rows, columns=["rule", "claim_id", "snoozed"])
-        frame.assign(month=folder.name, amount_at_issue=10.0).to_parquet(folder / "rule_hits.parquet")
+        lines = [[f"{claim}.1"] for claim in frame["claim_id"]]
+        frame = frame.assign(month=folder.name, amount_at_issue=10.0, line_ids=lines)
+        frame.to_parquet(folder / "rule_hits.parquet")
     return out
 
 
@@ -366,6 +368,19 @@ def test_audits_of_earlier_hits_are_counted(tmp_path):
     counts = audited_hits(out, "2026-03", known)
     assert counts.loc["R-A", ["hits", "snoozed", "confirmed", "cleared"]].tolist() == [4, 1, 1, 1]
     assert counts.loc["R-B", ["hits", "snoozed", "confirmed", "cleared"]].tolist() == [1, 0, 1, 0]
+
+
+def test_a_line_found_by_two_knowledge_rows_of_a_rule_is_counted_once(tmp_path):
+    out = runs(tmp_path, m2026_01=[])
+    rows = [
+        ("R-A", "c1", 10.0, ["l1"]), ("R-A", "c1", 8.0, ["l1"]), ("R-A", "c1", 6.0, ["l2", "l3"]),
+        ("R-B", "c1", 10.0, ["l1"]), ("R-B", "c2", 7.0, []), ("R-B", "c2", 5.0, []), ("R-B", "c2", 3.0, ["l4"]),
+    ]  # fmt: skip
+    frame = pd.DataFrame(rows, columns=["rule", "claim_id", "amount_at_issue", "line_ids"])
+    frame.assign(month="2026-01", snoozed=False).to_parquet(out / "2026-01" / "rule_hits.parquet")
+    counts = audited_hits(out, "2026-03", audits())
+    assert counts["amount_at_issue"].to_dict() == {"R-A": 16.0, "R-B": 17.0}
+    assert counts["hits"].to_dict() == {"R-A": 1, "R-B": 2}
 
 
 def test_what_comes_later_changes_nothing(tmp_path):
