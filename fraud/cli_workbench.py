@@ -110,13 +110,24 @@ def user(
             "--role", help="auditor, senior_auditor, head, data_scientist, read_only or administrator."
         ),
     ],
+    limits: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--limit",
+            help="Sees only region=…, institution=… or department=… (repeat for more); none for all.",
+        ),
+    ] = None,
     config: ConfigOption = None,
 ) -> None:
     """Make an account, or give one a new role and password (asked for, or FRAUD_WORKBENCH_PASSWORD)."""
     _set_up(config)
     from fraud.workbench.accounts import save_account
+    from fraud.workbench.scope import limit, units
 
+    wanted = None if limits is None else units(" ".join(limits))
     account, new = save_account(name, role, _password(), _who())
+    if wanted is not None:
+        limit(account, wanted, _who())
     typer.echo(f"{account.username}: {'made' if new else 'changed'}, {role}.")
 
 
@@ -125,6 +136,23 @@ def _password() -> str:
     if given is None and not sys.stdin.isatty():
         raise UsageError(f"No terminal to ask for a password on: set {PASSWORD_VARIABLE}.")
     return given or typer.prompt("密码 password", hide_input=True, confirmation_prompt=True)
+
+
+@workbench_app.command("names")
+def names(
+    file: Annotated[
+        Path,
+        typer.Argument(
+            help="CSV with the columns subject_id, name, and perhaps certificate_no, subject_kind."
+        ),
+    ],
+    config: ConfigOption = None,
+) -> None:
+    """Keep names and certificate numbers, encrypted; each showing goes into the trail."""
+    _set_up(config)
+    from fraud.workbench.sealed import keep, read_names
+
+    typer.echo(f"{keep(read_names(file), _who())} names kept, encrypted.")
 
 
 @workbench_app.command("verify-trail")

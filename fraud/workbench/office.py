@@ -13,11 +13,12 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_GET, require_POST, require_safe
 
+from fraud.errors import UsageError
 from fraud.report.rendering import asset as report_asset
 from fraud.workbench import accounts, audits, trail
 from fraud.workbench.guard import PUBLIC, SIGNED_IN, needs
 from fraud.workbench.models import Account, TrailEntry
-from fraud.workbench.scope import visible
+from fraud.workbench.scope import limit, units, visible
 
 _ASSETS = {"report.css": "text/css", "workbench.css": "text/css", "workbench.js": "text/javascript"}
 
@@ -95,9 +96,13 @@ def trail_page(request: HttpRequest) -> HttpResponse:
 @needs("accounts.manage")
 def account_list(request: HttpRequest) -> HttpResponse:
     """Accounts, their roles, and who is locked."""
-    people = Account.objects.prefetch_related("groups").order_by("username")
-    rows = [{"account": a, "locked": accounts.locked(a.username)} for a in people]
+    people = Account.objects.prefetch_related("groups", "scopes").order_by("username")
+    rows = [{"account": a, "locked": accounts.locked(a.username), "limits": _limits(a)} for a in people]
     return render(request, "workbench/accounts.html", {"rows": rows})
+
+
+def _limits(account: Account) -> str:
+    return " ".join(sorted(f"{s.kind}={s.code}" for s in account.scopes.all()))
 
 
 @require_POST
@@ -108,6 +113,11 @@ def account_change(request: HttpRequest, account_id: int) -> HttpResponse:
     action, by = request.POST.get("action"), request.user.get_username()
     if action == "unlock":
         accounts.unlock(account.username, by)
+    elif action == "limit":
+        try:
+            limit(account, units(request.POST.get("limits", "")[:4000]), by)
+        except UsageError as error:
+            messages.error(request, error.problems[0])
     elif action in ("enable", "disable") and account.pk != request.user.pk:
         accounts.set_active(account.username, action == "enable", by)
     return redirect("accounts")

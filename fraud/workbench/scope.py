@@ -13,7 +13,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from fraud.errors import UsageError
 from fraud.workbench import trail
-from fraud.workbench.models import Account, Case, Scope, Unit
+from fraud.workbench.models import ID, Account, Case, Scope, Unit
 
 KINDS: dict[str, tuple[str, str]] = {
     "region": ("地区", "region"),
@@ -48,6 +48,33 @@ def sees(account: Account, case_id: int) -> bool:
     return not limits(account) or visible(account).filter(pk=case_id).exists()
 
 
+def units(told: str) -> list[tuple[str, str]]:
+    """Units told as ``region=R1 institution=H1,H2``; none at all for an empty text or ``none``.
+
+    Raises
+    ------
+    UsageError
+        A part is none of these.
+    """
+    parts = [] if told.strip() == "none" else told.replace("，", ",").split()
+    found = [
+        (kind, code)
+        for part in parts
+        for kind, _, codes in [part.partition("=")]
+        for code in codes.split(",")
+    ]
+    _require(found)
+    return found
+
+
+def _require(found: Iterable[tuple[str, str]]) -> None:
+    wrong = [f"{kind}={code}" for kind, code in found if kind not in KINDS or not code or len(code) > ID]
+    if wrong:
+        raise UsageError(
+            f"Limits are region=…, institution=… or department=…, each with a code; not: {', '.join(wrong)}."
+        )
+
+
 def limit(account: Account, units: Iterable[tuple[str, str]], by: str) -> None:
     """Limit an account to units, in place of any before; to none at all: it sees everything again.
 
@@ -57,11 +84,7 @@ def limit(account: Account, units: Iterable[tuple[str, str]], by: str) -> None:
         A kind is none of `KINDS`, or a code is empty.
     """
     rows = sorted({(kind, code.strip()) for kind, code in units})
-    wrong = [f"{kind}={code}" for kind, code in rows if kind not in KINDS or not code]
-    if wrong:
-        raise UsageError(
-            f"Limits are region=…, institution=… or department=…, each with a code; not: {', '.join(wrong)}."
-        )
+    _require(rows)
     with transaction.atomic():
         account.scopes.all().delete()
         Scope.objects.bulk_create([Scope(account=account, kind=k, code=c) for k, c in rows])

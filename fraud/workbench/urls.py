@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from fraud.workbench import batch, drill, exchange, notes, office, office_figures, saved_views, views
+from fraud.workbench import batch, drill, exchange, naming, notes, office, office_figures, saved_views, views
 
 urlpatterns = [
     path("", office.home, name="home"),
@@ -17,6 +17,7 @@ urlpatterns = [
     path("views/save/", saved_views.save_view, name="save_view"),
     path("views/<int:view_id>/delete/", saved_views.delete_view, name="delete_view"),
     path("cases/<int:case_id>/", views.case_page, name="case"),
+    path("cases/<int:case_id>/names/", naming.names, name="names"),
     path("cases/<int:case_id>/act/", views.case_act, name="act"),
     path("cases/<int:case_id>/claims/<int:evidence_id>/", views.claim_page, name="claim"),
     path("cases/<int:case_id>/comment/", notes.case_comment, name="comment"),

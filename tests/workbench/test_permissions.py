@@ -25,6 +25,7 @@ ARGUMENTS = {
     "ring_pictures": [1],
     "plotly": [1],
     "account": [1],
+    "names": [1],
     "form_out": ["clues"],
     "sheet": OWN,
     "sheet_apply": OWN,
@@ -32,6 +33,7 @@ ARGUMENTS = {
 }
 PAGES = {p.name: p.callback.permission for p in urlpatterns}
 POSTED = {
+    "names",
     "set_share",
     "form_out",
     "form_in",

@@ -106,3 +106,16 @@ def test_exports_hold_what_is_seen(browser, limited, people):
 def test_limits_that_are_none(limited, units):
     with pytest.raises(UsageError):
         limit(limited, units, "test")
+
+
+def test_an_administrator_limits_accounts_and_lifts_it_again(browser, people):
+    admin, auditor = browser("administrator"), people["auditor"]
+    address = f"/accounts/{auditor.pk}/"
+    admin.post(address, {"action": "limit", "limits": "region=R1 institution=H1，H2"})
+    assert sorted(auditor.scopes.values_list("code", flat=True)) == ["H1", "H2", "R1"]
+    assert "institution=H1 institution=H2 region=R1" in admin.get("/accounts/").content.decode()
+    admin.post(address, {"action": "limit", "limits": "street=x"})
+    assert auditor.scopes.count() == 3
+    admin.post(address, {"action": "limit", "limits": ""})
+    assert not auditor.scopes.exists()
+    assert TrailEntry.objects.filter(action="account_limited", actor="administrator").count() == 2
