@@ -37,6 +37,10 @@ class Engine(Protocol):
         """Make the Parquet at `path` readable as `name`."""
         ...
 
+    def create_view(self, name: str, expression: ir.Table) -> None:
+        """Make an expression readable as `name`, computed when read."""
+        ...
+
     def to_arrow(self, expression: ir.Table, name: str = "") -> pa.Table:
         """Run an expression and return its rows."""
         ...

@@ -43,7 +43,7 @@ def contents(scope: Scope, claims: ir.Table) -> ir.Table:
         of rare costly items).
     """
     cuts = _cuts(scope, claims)
-    charges = scope.keep("ring_charges", _charges(scope, claims, cuts))
+    charges = _charges(scope, claims, cuts)
     return _in_parts(scope, "ring_contents", len(cuts), lambda part: _summed(_within(charges, *cuts[part])))
 
 
@@ -73,7 +73,10 @@ def _in_parts(scope: Scope, name: str, parts: int, make: Callable[[int], ir.Tabl
     """Keep a table that is computed part by part; its parts share no rows."""
     if parts == 1:
         return scope.keep(name, make(0))
-    return ibis.union(*(scope.keep(f"{name}_{part}", make(part)) for part in range(parts)))
+    whole = ibis.union(*(scope.keep(f"{name}_{part}", make(part)) for part in range(parts)))
+    scope.engine.create_view(f"fx_{name}", whole)
+    scope.kept[name] = ibis.table(whole.schema(), name=f"fx_{name}")
+    return scope.kept[name]
 
 
 def _summed(charges: ir.Table) -> ir.Table:
@@ -102,7 +105,7 @@ def _summed(charges: ir.Table) -> ir.Table:
 
 
 def _charges(scope: Scope, claims: ir.Table, cuts: list[tuple[str, str]]) -> ir.Table:
-    """One row per claim and item: cents, thousandths of quantity, days of supply, early cents, rarity."""
+    """Keep ``fx_ring_charges``: cents, thousandths, days of supply, early cents, rarity by claim and item."""
     lines, items = relation("lines"), relation("items")
     # Only the period's own lines: a later item must not change the numbers of the others.
     known = lines.filter(lines.item_code.notnull()).semi_join(claims, "claim_id")
@@ -140,9 +143,20 @@ def _charges(scope: Scope, claims: ir.Table, cuts: list[tuple[str, str]]) -> ir.
     found = _in_parts(scope, "ring_charged", parts, charged)
     of_person = lambda part: _early(found.filter(found.person % parts == part))  # noqa: E731
     early = _in_parts(scope, "ring_early", parts, of_person)
+    rare, resold = _rare(scope, found), _resold(scope, rows("", ""))
+
+    def marked(part: int) -> ir.Table:
+        some, hurried, sold = (_within(t, *cuts[part]) for t in (found, early, resold))
+        return _marked(some, hurried, sold, rare)
+
+    return _in_parts(scope, "ring_charges", parts, marked)
+
+
+def _marked(found: ir.Table, early: ir.Table, resold: ir.Table, rare: ir.Table) -> ir.Table:
+    """Charges with what is early, rare and resold of them."""
     found = left(found, early, ["claim_id", "item"])
-    found = left(found, _rare(scope, found), "item")
-    found = left(found, _resold(scope, rows("", "")), ["claim_id", "item"])
+    found = left(found, rare, "item")
+    found = left(found, resold, ["claim_id", "item"])
     return found.mutate(
         early=found.early.fill_null(0),
         switched=found.switched.fill_null(0),
