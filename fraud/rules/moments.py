@@ -1,8 +1,8 @@
 """Dates and times as hospitals write them, as seconds of naive local time since 1970."""
 
 import re
+from contextlib import suppress
 from datetime import date, datetime, timedelta
-from functools import lru_cache
 from typing import Annotated, Any, NamedTuple
 
 from pydantic import PlainValidator, WithJsonSchema
@@ -53,12 +53,10 @@ def moment(value: Any) -> Moment:
     if isinstance(value, Moment):
         return value
     text = str(value).strip() if isinstance(value, (str, int)) and not isinstance(value, bool) else ""
-    return _read(text if len(text) <= 40 else "")
-
-
-@lru_cache(4096)  # the orders of a day are written at few moments
-def _read(text: str) -> Moment:
-    found = _FORM.fullmatch(text)
+    if len(text) == 19 and text[4] + text[7] + text[13] + text[16] == "--::" and text[10] in " T":
+        with suppress(ValueError):  # told below, with the reason
+            return _in_range(datetime.fromisoformat(text), timed=True)
+    found = _FORM.fullmatch(text) if len(text) <= 40 else None
     if found is None:
         raise ValueError("write a date as 2026-11-21, 20261121 or 2026/11/21, with or without a time")
     year, *days, hour, minute, second = found.groups()
@@ -67,9 +65,14 @@ def _read(text: str) -> Moment:
         at = datetime(int(year), month, day, int(hour or 0), int(minute or 0), int(second or 0))
     except ValueError:
         raise ValueError("is no day of the calendar or no time of day") from None
+    return _in_range(at, timed=hour is not None)
+
+
+def _in_range(at: datetime, *, timed: bool) -> Moment:
     if at.year not in YEARS:
         raise ValueError("is before 1900 or after 2100")
-    return Moment(int((at - _EPOCH).total_seconds()), hour is not None)
+    since = at - _EPOCH
+    return Moment(since.days * DAY + since.seconds, timed)
 
 
 When = Annotated[

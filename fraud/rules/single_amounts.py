@@ -1,7 +1,8 @@
 """Frequency, quantity and supply of one encounter; see `fraud.rules.batch_amounts`."""
 
 import math
-from collections.abc import Iterable, Mapping
+from bisect import bisect_left
+from collections.abc import Iterable, Mapping, Sequence
 
 from fraud.rules.bounds import CARRIED_DAYS, DAY, MILLI, SUPPLY_DAYS
 from fraud.rules.compiled import Charged, Compiled, CompiledRules, Facts
@@ -109,31 +110,44 @@ def _past(
     if not wanted:
         return past
     day_in, days_in, months = encounter.day_in, history.days_in, history.months
-    seen: set[tuple[int, str, int, int, int]] = set()
+    seen: set[tuple[int, ...]] = set()
+    begins: dict[int, int] = {}
     for code, name, category, begin, end in history.items():
         entry = rules.entry(code, name, category)
         if wanted.isdisjoint(entry.parts):
             continue
         fills = history.fills(begin, end)
         for one, part in entry.counted:
-            number, window, unit = one.number, one.window, one.unit
-            if (number, part) not in wanted:
+            if (one.number, part) not in wanted:
                 continue
-            told = past.setdefault((number, part), {})
+            told = past.setdefault((one.number, part), {})
             since = day_in - one.reach
-            for visit, day, milli, supply in fills:
-                if days_in[visit] > since:
-                    key = (_bucket(window, day, months[visit]), visit)
-                    if unit == "times" or unit == "quantity":
-                        told[key] = told.get(key, 0) + milli
-                    elif unit == "claims":
-                        told[key] = MILLI
-                    elif unit != "days":
-                        told[key] = told.get(key, 0) + supply
-                    elif (number, part, *key, day) not in seen:
-                        seen.add((number, part, *key, day))
-                        told[key] = told.get(key, 0) + MILLI
+            first = begins.get(since)
+            if first is None:  # claims before it are all too far back
+                near = (n for n, day in enumerate(days_in) if day > since)
+                first = begins[since] = next(near, history.count)
+            for row in fills[bisect_left(fills, (first,)) :]:
+                if days_in[row[0]] > since:
+                    _tally(told, one, row, months, seen)
     return past
+
+
+def _tally(
+    told: dict[tuple[int, int], int], one: Compiled, row: tuple[int, int, int, int], months: Sequence[int],
+    seen: set[tuple[int, ...]],
+) -> None:  # fmt: skip
+    visit, day, milli, supply = row
+    key = (_bucket(one.window, day, months[visit]), visit)
+    unit = one.unit
+    if unit == "times" or unit == "quantity":
+        told[key] = told.get(key, 0) + milli
+    elif unit == "claims":
+        told[key] = MILLI
+    elif unit != "days":
+        told[key] = told.get(key, 0) + supply
+    elif (id(told), *key, day) not in seen:
+        seen.add((id(told), *key, day))
+        told[key] = told.get(key, 0) + MILLI
 
 
 def _frequency(
