@@ -1,7 +1,6 @@
 """Auditors at the keyboard, in a real browser: a decision, a whole case with an appeal, the pictures."""
 
 import time
-from pathlib import Path
 
 import pytest
 from browsing import WANTED, picture, sign_in, step, visit
@@ -9,8 +8,9 @@ from chrome import PROGRAM
 from fixtures import PASSWORD
 from run_folders import write_data, write_run
 
+from tests.conftest import MONTH
+
 pytestmark = pytest.mark.skipif(PROGRAM is None, reason="Chromium is not installed")
-SAMPLE = Path(__file__).parents[2] / "data" / "synthetic" / "sample"
 
 
 def test_from_signing_in_to_a_decision_without_a_mouse(chrome, site):
@@ -119,10 +119,9 @@ def test_many_cases_are_chosen_and_assigned_by_keys(chrome, site):
 
 
 @pytest.mark.skipif(not WANTED, reason="set UPDATE_IMAGES=1 to make the documentation's pictures again")
-def test_pictures_of_the_documentation(chrome, site):
+def test_pictures_of_the_documentation(chrome, site, scored, sample):
     """A month of the committed sample: list, break-down, a case, a ring."""
-    site.fraud("score", str(SAMPLE), "--month", "2025-06", "--out", "runs")
-    site.fraud("publish", "runs/2025-06", "--dataset", str(SAMPLE))
+    site.fraud("publish", str(scored / MONTH), "--dataset", str(sample))
     site.people(**{"li.ming": "head", "wang.fang": "auditor"})
     address = site.serve()
     sign_in(chrome, address, "li.ming")
