@@ -1,6 +1,6 @@
 """Figures of a back-test: rankings, precision, money and calibration among decided claims, with intervals."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -47,26 +47,30 @@ def listed(claims: pd.DataFrame, way: str, capacity: int) -> np.ndarray:
     return ((place < capacity) & (order["order"] > 0)).to_numpy()
 
 
-def ranking(claims: pd.DataFrame, way: str, capacity: int) -> dict[str, Any]:
+def marked(claims: pd.DataFrame, ways: Sequence[str], capacity: int) -> pd.DataFrame:
+    """All scored claims with ``listed_<way>``: who is listed does not depend on who was audited."""
+    return claims.assign(**{f"listed_{way}": listed(claims, way, capacity) for way in ways})
+
+
+def ranking(claims: pd.DataFrame, way: str) -> dict[str, Any]:
     """Figures of one way among decided claims, of one month or of several together.
 
     Parameters
     ----------
     claims : DataFrame
-        Decided claims: month, subject_id, score, amount, rule_amount, label.
-    capacity : int
-        Claims reviewed a month.
+        Decided claims of what `marked` made: score, amount, rule_amount, label, listed_<way>.
 
     Returns
     -------
     dict
         average_precision with low and high (95 %, bootstrap), precision and money at the cuts that the
-        claims allow, precision among the listed with a Wilson interval, lift over the order by amount.
+        claims allow, and of the decided claims that were on the way's list the share confirmed (with a
+        Wilson interval) and the money.
     """
     label, order = claims["label"].to_numpy(float), order_of(claims, way)
     amount = claims["amount"].to_numpy(float)
     value, low, high = evaluate.bootstrap(evaluate.average_precision, label, order)
-    on = listed(claims, way, capacity)
+    on = claims[f"listed_{way}"].to_numpy(bool)
     hits, rows = int(label[on].sum()), int(on.sum())
     p_low, p_high = evaluate.wilson(hits, rows)
     told: dict[str, Any] = {
@@ -91,13 +95,13 @@ def _first(values: np.ndarray, order: np.ndarray, label: np.ndarray, cut: int) -
     return float(values[np.lexsort((label, -order))[:cut]].sum())
 
 
-def compared(claims: pd.DataFrame, capacity: int, ways: Sequence[str]) -> dict[str, Any]:
+def compared(claims: pd.DataFrame, ways: Sequence[str]) -> dict[str, Any]:
     """Every way on the same decided claims, and how far the model is ahead of each.
 
     The lead is the difference of average precision with a paired bootstrap interval.
     """
     told: dict[str, Any] = {"decided": len(claims), "confirmed": int(claims["label"].sum())}
-    told["ways"] = {way: ranking(claims, way, capacity) for way in ways}
+    told["ways"] = {way: ranking(claims, way) for way in ways}
     label = claims["label"].to_numpy(float)
     model = order_of(claims, "model")
     for way in (w for w in ways if w != "model"):
@@ -117,17 +121,18 @@ def calibration(claims: pd.DataFrame, bins: int = 10) -> dict[str, Any]:
         return {}
     label, stated = known["label"].to_numpy(float), known["p_supervised"].to_numpy(float)
     mean = np.full(len(label), label.mean())
+    low, high = evaluate.wilson(int(label.sum()), len(label))
     return {
         "rows": len(known),
         "brier": evaluate.brier(label, stated),
         "brier_of_the_mean": evaluate.brier(label, mean),
         "stated": float(stated.mean()),
-        "observed": float(label.mean()),
+        "observed": {"value": float(label.mean()), "low": low, "high": high},
         "curve": evaluate.reliability(label, stated, bins),
     }
 
 
-def by_group(claims: pd.DataFrame, column: str, capacity: int) -> list[dict[str, Any]]:
+def by_group(claims: pd.DataFrame, column: str) -> list[dict[str, Any]]:
     """Figures by scheme, kind of institution or department, groups with most confirmed money first.
 
     A scheme is judged against every cleared claim; of the other groups' claims only their own count.
@@ -135,7 +140,7 @@ def by_group(claims: pd.DataFrame, column: str, capacity: int) -> list[dict[str,
     `FEWEST_CONFIRMED` confirmed.
     """
     told = []
-    on = listed(claims, "model", capacity)
+    on = claims["listed_model"].to_numpy(bool)
     for name, chosen in _groups(claims, column):
         part = claims[chosen]
         confirmed = part["label"].to_numpy(float) > 0
@@ -174,10 +179,8 @@ def _groups(claims: pd.DataFrame, column: str) -> list[tuple[str, np.ndarray]]:
     return [(n, (values == n) | cleared) for n in names if (~cleared & (values == n)).any()]
 
 
-def monthly(claims: pd.DataFrame, capacity: int, ways: Sequence[str]) -> list[dict[str, Any]]:
-    """The same figures for every month on its own."""
-    return _each(claims, lambda part: compared(part, capacity, ways))
-
-
-def _each(claims: pd.DataFrame, told: Callable[[pd.DataFrame], dict[str, Any]]) -> list[dict[str, Any]]:
-    return [{"month": str(month), **told(part)} for month, part in claims.groupby("month", sort=True)]
+def monthly(claims: pd.DataFrame, ways: Sequence[str]) -> list[dict[str, Any]]:
+    """The same figures for every month that has decisions."""
+    return [
+        {"month": str(month), **compared(part, ways)} for month, part in claims.groupby("month", sort=True)
+    ]

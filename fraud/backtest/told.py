@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from fraud.backtest.estimates import estimate
-from fraud.backtest.figures import GROUPS, by_group, calibration, compared, listed, monthly
+from fraud.backtest.figures import GROUPS, by_group, calibration, compared, marked, monthly
 
 
 def figures(judged: pd.DataFrame, capacity: int, ways: Sequence[str]) -> dict[str, Any]:
@@ -25,18 +25,18 @@ def figures(judged: pd.DataFrame, capacity: int, ways: Sequence[str]) -> dict[st
     ways : sequence of str
         Orders to compare, see `fraud.backtest.figures.WAYS`; the model's first.
     """
-    decided = judged[judged["label"].notna()].reset_index(drop=True)
-    population = judged.assign(listed=listed(judged, ways[0], capacity))
+    population = marked(judged, ways, capacity)
+    decided = population[population["label"].notna()].reset_index(drop=True)
     return {
         "capacity": capacity,
         "ways": list(ways),
         "months": sorted(judged["month"].unique()),
         "scored": len(judged),
-        "all": compared(decided, capacity, ways),
-        "monthly": monthly(decided, capacity, ways),
+        "all": compared(decided, ways),
+        "monthly": monthly(decided, ways),
         "calibration": calibration(decided),
-        "groups": {g: by_group(decided, g, capacity) for g in GROUPS},
-        "estimates": estimate(population).told(),
+        "groups": {g: by_group(decided, g) for g in GROUPS},
+        "estimates": estimate(population.rename(columns={f"listed_{ways[0]}": "listed"})).told(),
     }
 
 

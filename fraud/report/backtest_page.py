@@ -146,13 +146,17 @@ def _calibrated(figures: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     said = figures["calibration"]
     if not said:
         return []
-    good = said["brier"] < said["brier_of_the_mean"]
+    observed = said["observed"]
+    means_it = observed["low"] <= said["stated"] <= observed["high"]
+    mark = "bad" if said["brier"] >= said["brier_of_the_mean"] else "good" if means_it else "note"
     return [
         (
-            "good" if good else "bad",
-            f"概率：平均说 {said['stated']:.0%}，实际 {said['observed']:.0%}；"
+            mark,
+            f"概率：平均说 {said['stated']:.0%}，实际 {observed['value']:.0%}"
+            f"（{observed['low']:.0%}–{observed['high']:.0%}）；"
             f"Brier {said['brier']:.3f}（总说平均值为 {said['brier_of_the_mean']:.3f}）",
-            f"probabilities: {said['stated']:.0%} stated, {said['observed']:.0%} observed; Brier "
+            f"probabilities: {said['stated']:.0%} stated, {observed['value']:.0%} observed "
+            f"({observed['low']:.0%}–{observed['high']:.0%}); Brier "
             f"{said['brier']:.3f} against {said['brier_of_the_mean']:.3f} of always stating the mean",
         )
     ]

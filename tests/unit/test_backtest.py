@@ -62,14 +62,31 @@ def test_each_month_lists_its_first_by_the_way_and_nothing_without_an_order(way,
 
 
 def test_the_ranking_counts_what_was_listed_and_its_money():
-    told_ = figures.ranking(TINY, "rules", 2)
+    told_ = figures.ranking(figures.marked(TINY, ("rules",), 2), "rules")
     assert (told_["listed"], told_["confirmed"], told_["money"]) == (2, 1, 20.0)
     assert told_["money_share"] == pytest.approx(20 / 80)
     assert told_["precision"]["low"] < 0.5 < told_["precision"]["high"]
 
 
+def test_who_is_listed_does_not_depend_on_who_was_audited():
+    """One place a month: d has it in January, f in February; a, b and c were audited but not listed."""
+    audited = TINY.assign(label=TINY["label"].where(TINY["subject_id"] != "d"))
+    whole = told.figures(
+        audited.assign(
+            p_supervised=np.nan, random=False, scheme=None, institution_kind=None, department=None
+        ),
+        1,
+        ("model",),
+    )["all"]
+    assert (whole["decided"], whole["ways"]["model"]["listed"], whole["ways"]["model"]["confirmed"]) == (
+        5,
+        1,
+        1,
+    )
+
+
 def test_the_lead_is_the_difference_of_the_average_precisions():
-    compared = figures.compared(claims(decided=1.0), 20, figures.WAYS)["ways"]
+    compared = figures.compared(figures.marked(claims(decided=1.0), figures.WAYS, 20), figures.WAYS)["ways"]
     lead = compared["amount"]["lead"]
     difference = (
         compared["model"]["average_precision"]["value"] - compared["amount"]["average_precision"]["value"]
@@ -79,15 +96,16 @@ def test_the_lead_is_the_difference_of_the_average_precisions():
 
 
 def test_schemes_are_judged_against_every_cleared_claim_and_few_are_not_judged():
-    rows = claims(decided=1.0)
-    [scheme] = figures.by_group(rows, "scheme", 20)
+    rows = figures.marked(claims(decided=1.0), figures.WAYS, 20)
+    [scheme] = figures.by_group(rows, "scheme")
     assert scheme["confirmed"] == int(rows["label"].sum())
     assert scheme["average_precision"]["value"] == pytest.approx(
-        figures.compared(rows, 20, ("model",))["ways"]["model"]["average_precision"]["value"]
+        figures.compared(rows, ("model",))["ways"]["model"]["average_precision"]["value"]
     )
-    kinds = figures.by_group(rows, "institution_kind", 20)
+    kinds = figures.by_group(rows, "institution_kind")
     assert sum(k["decided"] for k in kinds) == len(rows)
-    few = figures.by_group(TINY.assign(institution_kind="tertiary"), "institution_kind", 2)
+    tiny = figures.marked(TINY.assign(institution_kind="tertiary"), figures.WAYS, 2)
+    few = figures.by_group(tiny, "institution_kind")
     assert math.isnan(few[0]["average_precision"]["value"]), "six claims are too few to judge"
 
 
