@@ -49,7 +49,12 @@ class Current:
         return self.fingerprint() != self._seen
 
     def reload(self) -> bool:
-        """Load again; whether what is in use is new now. Mistakes keep the old and are kept in `error`."""
+        """Load again if a file changed or the last attempt failed; whether what is in use is up to date.
+
+        Mistakes keep the old and are kept in `error`.
+        """
+        if not self.error and not self.changed():
+            return True
         self._seen = self.fingerprint()
         gc.disable()  # to look again and again through what is being built would hold up requests
         try:

@@ -12,7 +12,9 @@ import pytest
 from fraud.engines import open_engine
 from fraud.errors import DataError, UsageError
 from fraud.ingest import canonical_dataset, check, ingest
+from fraud.ingest.profile import load_profile
 from fraud.privacy import KEY_VARIABLE, pseudonym
+from fraud.rules.parameters import SPECIALTIES
 from fraud.settings import EngineSettings, Settings
 
 SETTINGS = Settings(engine=EngineSettings(memory_limit="500MB", threads=1))
@@ -144,6 +146,18 @@ def test_frequent_unknown_codes_are_named_and_ids_are_not(tmp_path):
     found = [f for f in report.findings if f["column"] == "visit_type"]
     assert [f["rows"] for f in found] == [12]
     assert found[0]["en"].endswith(": 9901 (6)")
+
+
+def test_national_departments_are_told_as_the_rules_name_them(nhsa, tmp_path):
+    rows = [("0301", "呼吸内科", "A03.01"), ("03", "内科", "A03"), ("99", "特需", "本院9")]
+    text = "fixmedins_code,dept_codg,hosp_dept_name,caty\n" + "".join(f"H001,{','.join(r)}\n" for r in rows)
+    (nhsa / "medins_dept_b.csv").write_text(text, encoding="utf-8")
+    ingest(nhsa, tmp_path / "out", profile="nhsa", settings=SETTINGS)
+    found = tables(tmp_path / "out")["departments"].values()
+    told = {r["name"]: r["specialty"] for r in found}
+    assert told == {"呼吸内科": "respiratory", "内科": "A03", "特需": "本院9"}, "what is not known stays as it is"
+    mapped = load_profile("nhsa").tables["departments"][0].columns["specialty"].values
+    assert set(mapped.values()) <= set(SPECIALTIES)
 
 
 def test_identifiers_become_keyed_pseudonyms(nhsa, tmp_path, monkeypatch):
