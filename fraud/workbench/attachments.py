@@ -126,9 +126,7 @@ def attach(case: Case, account: Account, name: str, content: BinaryIO, size: int
                 case=case, actor=account.get_username(), name=shown, size=size, sha256=sha256, stored=stored
             )
             kept.save()
-            trail.record(
-                kept.actor, "attached", f"case:{case.pk}", attachment=kept.pk, sha256=sha256, size=size
-            )
+            trail.record_note(kept, "attached", f"case:{case.pk}", sha256=sha256, size=size)
     except BaseException:
         path.unlink(missing_ok=True)
         raise

@@ -33,7 +33,7 @@ def comment(case: Case, account: Account, text: str) -> Comment:
     with transaction.atomic():
         made = Comment(case=case, actor=account.get_username(), text=text.strip())
         made.save()
-        trail.record(made.actor, "commented", f"case:{case.pk}", comment=made.pk)
+        trail.record_note(made, "commented", f"case:{case.pk}")
     return made
 
 
@@ -61,7 +61,7 @@ def mark(case: Case, account: Account, claim_id: str, verdict: str) -> Verdict:
     with transaction.atomic():
         made = Verdict(case=case, actor=account.get_username(), claim_id=claim_id, verdict=verdict)
         made.save()
-        trail.record(made.actor, "claim_marked", f"case:{case.pk}", verdict=made.pk, said=verdict)
+        trail.record_note(made, "claim_marked", f"case:{case.pk}", said=verdict)
     return made
 
 

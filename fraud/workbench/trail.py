@@ -17,7 +17,9 @@ from django.db import transaction
 from django.db.models import F, OuterRef, Subquery, Value
 from django.db.models.functions import Coalesce
 
-from fraud.workbench.models import Case, Step, TrailEntry, TrailHead
+from fraud.workbench.desk import Attachment, Comment
+from fraud.workbench.desk import Verdict as SaidOfClaim
+from fraud.workbench.models import Case, Step, TrailEntry, TrailHead, Written
 from fraud.workbench.workflow import START
 
 _FIELDS = ("number", "at", "actor", "action", "subject", "details", "previous")
@@ -25,6 +27,10 @@ _STEP_FIELDS = (
     "case_id", "actor", "action", "from_state", "to_state", "reason", "text", "clause", "amount_before",
     "amount_after", "assignee",
 )  # fmt: skip
+
+
+_NOTES: tuple[type[Written], ...] = (Comment, Attachment, SaidOfClaim)
+"""Tables whose every row is held fast by a row of the trail, besides the steps."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +87,19 @@ def record_step(step: Step) -> TrailEntry:
     )
 
 
+def record_note(note: Written, action: str, subject: str, /, **details: Any) -> TrailEntry:
+    """Append a row that holds a comment, a file or a word on a claim fast: a hash of it, not its words."""
+    kind, actor = note._meta.model_name, str(getattr(note, "actor", ""))
+    return record(actor, action, subject, note=kind, row=note.pk, digest=note_digest(note), **details)
+
+
+def note_digest(note: Written) -> str:
+    """Hash of a note over its fields."""
+    values = {f.attname: getattr(note, f.attname) for f in note._meta.concrete_fields if not f.primary_key}
+    values["at"] = values["at"].astimezone(UTC).isoformat(timespec="microseconds")
+    return _hash(sorted(values.items()))
+
+
 def digest(row: TrailEntry) -> str:
     """Hash of a row over its fields, unambiguous by JSON."""
     return _hash([getattr(row, name) for name in _FIELDS])
@@ -110,6 +129,7 @@ def verify(expect: str = "") -> Verdict:
     """
     previous, number, seen = "", 0, not expect
     steps: dict[int, tuple[int, str]] = {}  # step → row of the trail and digest
+    notes: dict[tuple[str, int], tuple[int, str]] = {}
     for row in TrailEntry.objects.order_by("number").iterator(chunk_size=2000):
         if row.number != number + 1:
             return Verdict(number, previous, number + 1, "the row is missing")
@@ -120,6 +140,8 @@ def verify(expect: str = "") -> Verdict:
         previous, number = row.hash, row.number
         if row.action.startswith("step_") and (told := json.loads(row.details)).get("digest"):
             steps[told["step"]] = (row.number, told["digest"])
+        elif row.details.find('"note"') >= 0 and (told := json.loads(row.details)).get("digest"):
+            notes[told["note"], told["row"]] = (row.number, told["digest"])
         seen = seen or hmac.compare_digest(row.hash, expect)
     head = TrailHead.objects.filter(pk=1).first()
     if (head.number, head.hash) != (number, previous) if head else number:
@@ -127,6 +149,8 @@ def verify(expect: str = "") -> Verdict:
     if not seen:
         return Verdict(number, previous, number + 1, "the expected hash is not in the trail")
     broken, why = _broken_step(steps, number)
+    if broken is None:
+        broken, why = _broken_note(notes, number)
     return Verdict(number, previous, broken, why)
 
 
@@ -147,4 +171,21 @@ def _broken_step(told: dict[int, tuple[int, str]], rows: int) -> tuple[int | Non
     strayed = Case.objects.annotate(last=last).exclude(state=F("last")).order_by("id").first()
     if strayed:
         return rows + 1, f"case {strayed.pk} is not in the state its last step left it in"
+    return None, ""
+
+
+def _broken_note(told: dict[tuple[str, int], tuple[int, str]], rows: int) -> tuple[int | None, str]:
+    """First row whose comment, file or word on a claim is not as it was, or none."""
+    left = dict(told)
+    for model in _NOTES:
+        kind = str(model._meta.model_name)
+        for note in model._default_manager.order_by("pk").iterator(chunk_size=2000):
+            row, known = left.pop((kind, note.pk), (rows + 1, ""))
+            if not known:
+                return row, f"{kind} {note.pk} is in no row of the trail"
+            if not hmac.compare_digest(known, note_digest(note)):
+                return row, f"{kind} {note.pk} was changed after it was recorded"
+    if left:
+        (kind, key), (row, _) = min(left.items(), key=lambda item: item[1])
+        return row, f"{kind} {key}, which it records, is missing"
     return None, ""

@@ -151,7 +151,7 @@ def test_a_file_is_reached_through_its_own_case_only(browser, case):
 
 def test_a_failure_while_it_is_written_down_leaves_no_file(case, people, monkeypatch):
     before = kept()
-    monkeypatch.setattr(attachments.trail, "record", lambda *_, **__: 1 / 0)
+    monkeypatch.setattr(attachments.trail, "record_note", lambda *_, **__: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         attach(case, people["auditor"], "a.txt", io.BytesIO(b"x"), 1)
     assert kept() == before
@@ -201,6 +201,33 @@ def test_the_database_itself_refuses_to_change_them(case, people, table):
     for model in (Comment, Attachment, Verdict):
         with pytest.raises(TypeError):
             model.objects.first().delete()
+
+
+@pytest.mark.parametrize(
+    ("sql", "why"),
+    [
+        ("UPDATE workbench_comment SET text = 'x'", "comment 1 was changed"),
+        ("UPDATE workbench_verdict SET verdict = 'fraud'", "verdict 1 was changed"),
+        ("UPDATE workbench_attachment SET sha256 = 'x' WHERE id = 2", "attachment 2 was changed"),
+        ("DELETE FROM workbench_comment", "comment 1, which it records, is missing"),
+        ("INSERT INTO workbench_comment SELECT 9, at, actor, text, case_id FROM workbench_comment",
+         "comment 9 is in no row"),
+    ],
+)  # fmt: skip
+def test_what_is_changed_behind_the_trail_s_back_is_named(case, people, sql, why):
+    case = act(case.pk, "take", people["auditor"], case.version)
+    comment(case, people["auditor"], "说明")
+    mark(case, people["auditor"], "P1-a", "innocent")
+    attach(case, people["auditor"], "a.txt", io.BytesIO(b"x"), 1)
+    assert trail.verify().whole
+    with connection.cursor() as cursor:
+        for table in ("comment", "verdict", "attachment"):
+            for event in ("update", "delete"):
+                cursor.execute(f"DROP TRIGGER workbench_{table}_{event}")
+        cursor.execute(sql)
+    found = trail.verify()
+    assert not found.whole
+    assert why in found.why
 
 
 def test_the_newest_word_on_a_claim_counts(browser, case, people):
