@@ -140,7 +140,7 @@ def in_process(folder: Path) -> list[list[object]]:
     ]
     hits = [len(check_prescription(r, screen, index).hits) for r in requests]
     orders = sorted(len(r.orders) for r in requests)
-    visits = sorted(len(h.visits) for _, h in known)
+    visits = sorted(h.count for _, h in known)
     print(f"checks {len(screen.checks)}; requests {len(requests)}; orders median {orders[len(orders) // 2]}, p99 {orders[int(len(orders) * 0.99)]}; earlier claims median {visits[len(visits) // 2]}, p99 {visits[int(len(visits) * 0.99)]}; with a hit {sum(h > 0 for h in hits)}")
     rows: list[list[object]] = []
     for name, call, on in work:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import pickle
 import sys
 import time
 from collections import Counter
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -16,11 +18,13 @@ sys.path.insert(0, str(Path(__file__).parent))
 import asgi
 import mutations
 
+from fraud.errors import UsageError
 from fraud.rules.reactions import ReactionStore
 from fraud.service.app import REMEMBERED, Service, create_app
 from fraud.service.body import LARGEST, Refused, parse_json
 from fraud.service.current import Current
 from fraud.service.described import EXAMPLE, NATIONAL_EXAMPLE
+from fraud.service.loading import PIECE, Rests, pieces, pieces_apart
 
 NEW_RULE = """
 [[rule]]
@@ -267,6 +271,37 @@ def test_an_edit_is_live_without_restart_and_no_request_is_dropped(app, service,
     assert "X-TEST" in seen[1][0]
     assert "X-TEST" in seen[2][0] and seen[2][1:] == ("old rules", True)  # a mistake keeps the old rules
     assert "X-TEST" not in seen[3][0] and seen[3][1:] == ("ok", False)
+
+
+def test_what_another_process_reads_is_the_same(rules):
+    (rules / "own.toml").write_text(NEW_RULE.format(condition='sex = "M"'), encoding="utf-8")
+    here, there = ([pickle.loads(p) for p in told(str(rules), "")] for told in (pieces, pieces_apart))
+    assert here[0][0] == there[0][0]
+    assert here[1:] == there[1:]
+    assert max(len(p) for p in here[1:]) <= PIECE
+    assert any(check.rule.code == "X-TEST" for piece in there[1:] for check in piece)
+    (rules / "own.toml").write_text("[[rule]]\ncode = 1", encoding="utf-8")
+    with pytest.raises(UsageError, match=r"own\.toml"):
+        list(pieces_apart(str(rules), ""))
+
+
+def test_what_is_unchanged_is_not_loaded_again(app, service, rules):
+    before = service.current.loaded
+    assert run(asgi.post(app, "/reload", {}))[0] == 200
+    assert service.current.loaded is before and service.current.reloads == 0
+    (rules / "own.toml").write_text(NEW_RULE.format(condition='sex = "M"'), encoding="utf-8")
+    assert run(asgi.post(app, "/reload", {}))[0] == 200
+    assert service.current.loaded is not before and service.current.reloads == 1
+
+
+def test_work_in_pieces_rests_only_once_enough_is_done(monkeypatch):
+    now, slept = iter([0.0, 0.0004, 0.0006, 0.0006, 0.0007]), []
+    clock = SimpleNamespace(perf_counter=lambda: next(now), sleep=slept.append)
+    monkeypatch.setattr("fraud.service.loading.time", clock)
+    rests = Rests(work=0.0005, rest=0.004)
+    for _ in range(3):
+        rests()
+    assert slept == [0.004]
 
 
 def test_reload_on_demand_tells_mistakes_with_file_and_field(app, rules):

@@ -26,6 +26,7 @@ ROOMS = {
     "suspicion": {"errors", "schema", "settings"},
     "evaluate": {"errors"},
     "backtest": {"errors", "evaluate"},
+    "drift": {"errors", "schema", "features"},
     "runs": {"errors", "schema", "settings"},
     "report": {"errors", "schema", "settings", "features", "runs"},
     "tracking": {"errors", "settings", "features", "detectors", "evaluate"},
@@ -47,7 +48,7 @@ HEAVY = {
     "pyspark": {"engines"},
     "duckdb": {"engines", "ingest"},
     "sqlalchemy": {"ingest"},
-    "ibis": {"engines", "schema", "features", "rules", "rings"},
+    "ibis": {"engines", "schema", "features", "rules", "rings", "drift"},
     "igraph": {"rings"},
     "networkx": {"rings", "report"},
     "plotly": {"report"},
@@ -99,5 +100,12 @@ def test_heavy_libraries_stay_in_their_rooms(path):
 def test_import_loads_nothing_heavy(module):
     heavy = sorted({*HEAVY, "pandas", "numpy", "pyarrow"})
     code = f"import sys, {module}; print(*(m for m in {heavy!r} if m in sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""
+
+
+def test_the_screen_needs_neither_data_frames_nor_engines():
+    heavy = ("pandas", "ibis", "duckdb", "sqlglot", "sklearn")
+    code = f"import sys, fraud.service.app; print(*(m for m in {heavy!r} if m in sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""
