@@ -69,6 +69,41 @@ class GateSettings(_Section):
     max_volume_ratio: float = Field(3.0, gt=1, description="And at most this multiple of it.")
 
 
+class DriftSettings(_Section):
+    """``[drift]``: how far a month may differ from those before it; a stop refuses to score."""
+
+    missing_share: Share = Field(
+        0.1, description="Below this share of its usual claims an institution's data (or of refunds) are missing."
+    )
+    institution_weight: Share = Field(
+        0.01,
+        description="A missing institution with at least this share of the fund's money is a stop, a smaller one a warning.",
+    )
+    volume_ratio: float = Field(
+        3.0, gt=1, description="An institution's volume may change so many times against the whole month's."
+    )
+    amount_warn: float = Field(
+        2.0, gt=1, description="Warn where an institution's usual amount per claim changes so many times."
+    )
+    amount_stop: float = Field(
+        5.0, gt=1, description="Stop there: yuan and cents, or another kind of amount."
+    )
+    codes_warn: Share = Field(
+        0.1, description="Warn from this share of money on codes never seen, or of usual money on codes gone."
+    )
+    codes_stop: Share = Field(0.3, description="Stop there: a renumbered code table.")
+    repeats_warn: Share = Field(
+        0.005, description="Warn from this share of claims that are there twice, beyond twice the usual share."
+    )
+    repeats_stop: Share = Field(0.02, description="Stop there: a day or a file delivered twice.")
+    population_warn: float = Field(
+        0.1,
+        gt=0,
+        description="Warn from this population stability index of insurance, region, visit type, or sex with age.",
+    )
+    population_stop: float = Field(0.5, gt=0, description="Stop there: these are other people.")
+
+
 class ListSettings(_Section):
     """``[list]``: the suspicion list."""
 
@@ -166,6 +201,9 @@ class WorkbenchSettings(_Section):
         ("127.0.0.1", "localhost", "[::1]"), description="Host names browsers may reach it by."
     )
     session_minutes: int = Field(30, ge=1, description="Idle minutes after which a session ends.")
+    session_hours: int = Field(
+        12, ge=1, le=168, description="Hours after which a session ends however busy it is."
+    )
     lock_after: int = Field(5, ge=1, description="Failed sign-ins after which a name is locked.")
     lock_minutes: int = Field(15, ge=1, description="Minutes a name stays locked.")
     page_rows: int = Field(50, ge=10, le=200, description="Cases on a page of the list.")
@@ -174,6 +212,23 @@ class WorkbenchSettings(_Section):
         description="Claims drawn at random per case of the list when a run is published, so that models can be judged without selection bias; the head of the office may choose another share in the pages.",
     )
     time_zone: str = Field("Asia/Shanghai", description="Time zone of what is shown and exported.")
+    sign_in: Literal["password", "ldap", "oidc"] = Field(
+        "password",
+        description="How people sign in: password (local accounts), or ldap (fraud[ldap]) or oidc (fraud[oidc]) beside local accounts.",
+    )
+    ldap_url: str = Field("", description="Directory, such as ldaps://ldap.example:636; password of the bind account from FRAUD_WORKBENCH_LDAP_PASSWORD.")
+    ldap_start_tls: bool = Field(True, description="Whether a connection by ldap:// is turned into TLS; without either, passwords are refused.")
+    ldap_bind_dn: str = Field("", description="Account that looks people up; empty for none.")
+    ldap_people: str = Field("", description="Where people are looked for, such as ou=people,dc=example,dc=org.")
+    ldap_filter: str = Field("(uid=%(user)s)", description="Filter that finds a person by the name signed in with.")
+    ldap_groups: str = Field("", description="Where groups are looked for; a group (groupOfNames) named as a role gives the role.")
+    oidc_client: str = Field("", description="Client id at the identity provider; its secret from FRAUD_WORKBENCH_OIDC_SECRET.")
+    oidc_authorization_url: str = Field("", description="Provider's authorization endpoint.")
+    oidc_token_url: str = Field("", description="Provider's token endpoint.")
+    oidc_user_url: str = Field("", description="Provider's user-info endpoint.")
+    oidc_keys_url: str = Field("", description="Provider's JSON Web Key Set.")
+    oidc_name_claim: str = Field("preferred_username", description="Claim that holds the account's name.")
+    oidc_roles_claim: str = Field("roles", description="Claim that lists roles by their codes; others are ignored.")
     attachments: str = Field(
         "runs/workbench.files",
         description="Folder of the files attached to cases; back it up with the database.",
@@ -194,6 +249,7 @@ class Settings(_Section):
 
     engine: EngineSettings = Field(default_factory=EngineSettings)
     gate: GateSettings = Field(default_factory=GateSettings)
+    drift: DriftSettings = Field(default_factory=DriftSettings)
     list: ListSettings = Field(default_factory=ListSettings)
     rules: RuleSettings = Field(default_factory=RuleSettings)
     rings: RingSettings = Field(default_factory=RingSettings)

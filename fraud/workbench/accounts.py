@@ -64,12 +64,12 @@ def sign_in(request: HttpRequest, name: str, password: str) -> Account | None:
         trail.record(told, "sign_in_locked")
         return None
     account = authenticate(request, username=name, password=password)
-    if account is None:
+    if account is None or not account.is_active:
         now_locked = _count_failure(name)
         trail.record(told, "sign_in_failed", locked=now_locked)
         return None
     FailedSignIn.objects.filter(pk=_hash(name)).delete()
-    trail.record(name, "sign_in")
+    trail.record(account.get_username(), "sign_in")
     return account
 
 

@@ -8,6 +8,7 @@ from urllib.parse import unquote, urlsplit
 
 from fraud.errors import UsageError
 from fraud.settings import WorkbenchSettings
+from fraud.workbench.directory import sign_in_settings
 from fraud.workbench.logs import description
 
 SECRET_VARIABLE = "FRAUD_WORKBENCH_SECRET"
@@ -133,6 +134,7 @@ def django_settings(own: WorkbenchSettings) -> dict[str, Any]:
         "X_FRAME_OPTIONS": "DENY",
         "DATA_UPLOAD_MAX_MEMORY_SIZE": 262_144,
         "LOGGING": description(),
+        **sign_in_settings(own),
         "WORKBENCH": own,
     }
 

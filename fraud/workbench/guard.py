@@ -1,10 +1,14 @@
 """Every view behind a permission: what names none is closed to everybody."""
 
+import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 from django.conf import settings
+from django.contrib import auth
+from django.contrib.auth.signals import user_logged_in
 from django.contrib.auth.views import redirect_to_login
+from django.dispatch import receiver
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 
@@ -16,6 +20,7 @@ POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
+_STARTED = "started"
 PUBLIC, SIGNED_IN = "public", "signed in"
 View = TypeVar("View", bound=Callable[..., HttpResponse])
 Next = Callable[[HttpRequest], HttpResponse]
@@ -52,6 +57,9 @@ class Guard:
         permission = getattr(view, "permission", None)
         if permission == PUBLIC:
             return None
+        if request.user.is_authenticated and _too_long(request):
+            trail.record(request.user.get_username(), "session_ended")
+            auth.logout(request)
         if not request.user.is_authenticated:
             return redirect_to_login(request.get_full_path(), settings.LOGIN_URL)
         if permission != SIGNED_IN and not (permission and request.user.may(permission)):
@@ -60,6 +68,16 @@ class Guard:
             trail.record(request.user.get_username(), "refused", request.path, outside="scope")
             raise Http404  # as a case that does not exist
         return None
+
+
+@receiver(user_logged_in)
+def _note_start(sender: Any, request: HttpRequest, **_: Any) -> None:
+    request.session[_STARTED] = int(time.time())
+
+
+def _too_long(request: HttpRequest) -> bool:
+    """Whether a session has lasted longer than any may."""
+    return time.time() - request.session.get(_STARTED, 0) > 3600 * settings.WORKBENCH.session_hours
 
 
 def refuse(request: HttpRequest, permission: str) -> HttpResponse:

@@ -5,6 +5,7 @@ from importlib import resources
 from importlib.util import find_spec
 from pathlib import Path
 
+from django.conf import settings
 from django.contrib import auth, messages
 from django.contrib.auth.forms import PasswordChangeForm
 from django.core.paginator import Paginator
@@ -36,7 +37,14 @@ def sign_in(request: HttpRequest) -> HttpResponse:
         failed = True
     status = 401 if failed else 200
     return render(
-        request, "workbench/sign_in.html", {"failed": failed, "next": _next(request)}, status=status
+        request,
+        "workbench/sign_in.html",
+        {
+            "failed": failed or request.GET.get("failed") == "1",
+            "next": _next(request),
+            "provider": settings.WORKBENCH.sign_in == "oidc",
+        },
+        status=status,
     )
 
 

@@ -1,5 +1,6 @@
 """Addresses of the pages."""
 
+from django.conf import settings
 from django.urls import path
 
 from fraud.workbench import batch, drill, exchange, naming, notes, office, office_figures, saved_views, views
@@ -38,3 +39,7 @@ urlpatterns = [
     path("accounts/", office.account_list, name="accounts"),
     path("accounts/<int:account_id>/", office.account_change, name="account"),
 ]
+if settings.WORKBENCH.sign_in == "oidc":
+    from fraud.workbench import oidc
+
+    urlpatterns += oidc.urlpatterns

@@ -172,3 +172,14 @@ def test_addresses_of_databases(monkeypatch):
     monkeypatch.delenv(configure.SECRET_VARIABLE, raising=False)
     with pytest.raises(UsageError, match=configure.SECRET_VARIABLE):
         configure.secret(WorkbenchSettings(database="postgresql://host/x"))
+
+
+def test_a_session_ends_however_busy_it_is(browser):
+    client = browser("auditor")
+    assert client.get("/cases/").status_code == 200
+    session = client.session
+    session["started"] -= 3600 * settings.WORKBENCH.session_hours + 1
+    session.save()
+    assert client.get("/cases/").status_code == 302
+    assert last("session_ended").actor == "auditor"
+    assert client.get("/cases/").status_code == 302

@@ -112,7 +112,7 @@ def test_what_must_hold_whatever_the_tables_say(browser):
 
 def test_a_view_that_names_no_permission_is_closed(people):
     request = RequestFactory().get("/new/")
-    request.user = people["everything"]
+    request.user, request.session = people["everything"], {"started": 2**40}
     refused = Guard(lambda _: HttpResponse()).process_view(request, lambda _: HttpResponse("open"), (), {})
     assert refused.status_code == 403
 
