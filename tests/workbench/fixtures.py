@@ -26,7 +26,6 @@ from django.test import Client  # noqa: E402
 from django.test.utils import setup_test_environment  # noqa: E402
 from run_folders import NAMES, write_run  # noqa: E402
 
-from fraud.workbench import guard  # noqa: E402, F401  # notes when a session starts
 from fraud.workbench.attachments import attach  # noqa: E402
 from fraud.workbench.books import ReplySheet  # noqa: E402
 from fraud.workbench.desk import SavedView  # noqa: E402

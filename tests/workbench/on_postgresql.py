@@ -59,11 +59,14 @@ def check() -> None:
 
     assert trail.verify().whole
     assert Step.objects.count() == 3 * CASES
-    assert [d["outcome"] for d in decisions()] == ["cleared"] * CASES
+    assert [d["outcome"] for d in decisions()] == ["cleared"] * 3 * CASES  # two claims each
     for sql in (
         "UPDATE workbench_step SET actor = 'x'",
         "DELETE FROM workbench_trailentry",
         "TRUNCATE workbench_step",
+        "UPDATE workbench_comment SET actor = 'x'",
+        "DELETE FROM workbench_verdict",
+        "TRUNCATE workbench_attachment",
     ):
         with pytest.raises(DatabaseError, match="written once"):
             connection.cursor().execute(sql)
@@ -71,6 +74,9 @@ def check() -> None:
     client.force_login(Account.objects.get(username="a"))
     assert client.get("/cases/?state=cleared&q=Q0").status_code == 200
     assert client.get("/cases/1/").status_code == 200
+    for query in ("sort=due", "sort=probability&doctor=D1", "due=overdue", "q=Q001-a"):
+        assert client.get(f"/cases/?{query}").status_code == 200, query
+    assert client.get("/cases/drill/?by=item&state=cleared").status_code == 200
 
 
 if __name__ == "__main__":
