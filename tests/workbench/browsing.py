@@ -31,6 +31,8 @@ def chrome(one_chrome):
     if PROGRAM is None:
         pytest.skip("Chromium is not installed")
     one_chrome._call("Network.clearBrowserCookies")
+    screen = {"width": 1366, "height": 768, "deviceScaleFactor": 1, "mobile": False}
+    one_chrome._call("Emulation.setDeviceMetricsOverride", **screen)
     one_chrome.open("about:blank")
     one_chrome.until("location.href == 'about:blank'")
     one_chrome.logged.clear()
@@ -119,6 +121,12 @@ def step(chrome: Chrome, code: str, **entered: str) -> str:
     chrome.until("!document.documentElement.dataset.old && document.querySelector('.banner')")
     assert chrome.run("document.querySelector('.banner.bad')?.innerText") is None
     return chrome.run("document.querySelector('h2 .state').innerText")
+
+
+def scroll_to(chrome: Chrome, shown: str) -> None:
+    """Bring something to the top, below the head of the page."""
+    place = f"document.querySelector({json.dumps(shown)}).getBoundingClientRect().top"
+    chrome.run(f"scrollBy({{top: {place} - 70, behavior: 'instant'}})")
 
 
 def picture(chrome: Chrome, name: str) -> None:

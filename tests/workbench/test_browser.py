@@ -3,7 +3,7 @@
 import time
 
 import pytest
-from browsing import WANTED, picture, sign_in, step, visit
+from browsing import WANTED, picture, scroll_to, sign_in, step, visit
 from chrome import PROGRAM
 from fixtures import PASSWORD
 from run_folders import write_data, write_run
@@ -133,13 +133,13 @@ def test_pictures_of_the_documentation(chrome, site, scored, sample):
     chrome.press("j", "Enter")
     chrome.until("document.querySelector('#evidence')")
     picture(chrome, "workbench-case")
-    chrome.run("document.querySelector('#evidence').scrollIntoView(); scrollBy(0, -70)")
+    scroll_to(chrome, "#evidence")
     picture(chrome, "workbench-evidence")
     visit(chrome, f"{address}/cases/?subject_kind=ring", "#cases a")
     chrome.press("j", "Enter")
     chrome.until("document.querySelector('#ring')")
     chrome.press("r")
     time.sleep(6)  # the frame draws with a script of its own, which nothing here can ask
-    chrome.run("document.querySelector('#ring').scrollIntoView(); scrollBy(0, -70)")
+    scroll_to(chrome, "#ring")
     picture(chrome, "workbench-ring")
     assert chrome.logged == []
