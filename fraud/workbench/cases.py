@@ -181,8 +181,20 @@ def _changes(case: Case, step: Transition, given: Given, holder: Account | None)
     if step.outcome:
         by_amount = "confirmed" if (case.amount_cents or 0) > 0 else "cleared"
         changes["outcome"] = by_amount if step.outcome == "by_amount" else step.outcome
-        changes |= {"decided_at": timezone.now(), "open": False}
+        changes |= {"open": False, **_decision(case)}
     return changes
+
+
+def _decision(case: Case) -> dict[str, Any]:
+    """When a case is decided, and how long it took."""
+    now = timezone.now()
+    held = None if case.taken_at is None else int((now - case.taken_at).total_seconds() // 3600)
+    return {
+        "decided_at": now,
+        "decided_on": timezone.localdate(now),
+        "spent_hours": max(0, int((now - case.opened_at).total_seconds() // 3600)),
+        "held_hours": held,
+    }
 
 
 def _write(case: Case, changes: dict[str, Any], step: Transition, given: Given, actor: str) -> None:

@@ -5,15 +5,13 @@ from datetime import date, timedelta
 from typing import Any, TypeAlias
 from urllib.parse import urlencode
 
-from django.db.models import Avg, Count, ExpressionWrapper, F, Q, QuerySet, Sum, fields
-from django.db.models.functions import TruncWeek
+from django.db.models import Avg, Count, Q, QuerySet, Sum
 from django.utils import timezone
 
-from fraud.workbench.books import MARK_KINDS, Mark, Word
-from fraud.workbench.desk import Portion
+from fraud.workbench.books import MARK_KINDS, Word
 from fraud.workbench.marks import DETECTORS
 from fraud.workbench.models import Account, Case
-from fraud.workbench.narrowing import AGES, moment, of_age
+from fraud.workbench.narrowing import AGES, of_age, of_duration
 from fraud.workbench.scope import visible
 
 Cases: TypeAlias = "QuerySet[Case]"
@@ -61,7 +59,7 @@ def since(months: int) -> date:
 
 
 def figures(account: Account, months: int) -> dict[str, Any]:
-    """All figures of the page.
+    """All figures of the page, in six queries.
 
     Parameters
     ----------
@@ -76,15 +74,16 @@ def figures(account: Account, months: int) -> dict[str, Any]:
         ``totals``, and lists of `Bar`: ``ages``, ``weeks``, ``took``, ``rule``, ``detector``, ``reason``,
         ``department`` and ``auditor``.
     """
-    own, first = visible(account), since(months)
-    decided = own.filter(decided_at__gte=moment(first)).exclude(outcome="")
+    own, first = visible(account).order_by(), since(months)
+    decided = own.filter(decided_on__gte=first)
     period = {"since": first.isoformat()}
+    now, done = _now(own), _done(decided)
     return {
-        "totals": _totals(own, decided, period),
-        "ages": _ages(own),
+        "totals": _totals(now, done, period),
+        "ages": _ages(now),
         "weeks": _weeks(own),
-        "took": _took(decided, period),
-        **{kind: _hits(decided, kind, period) for kind in MARK_KINDS},
+        "took": _took(done, period),
+        **_hits(decided, period),
         "department": _departments(decided, period),
         "auditor": _auditors(decided, period),
         "since": first,
@@ -95,16 +94,25 @@ def _count(**conditions: Any) -> Count:
     return Count("pk", filter=Q(**conditions))
 
 
-def _totals(own: Cases, decided: Cases, period: dict[str, str]) -> list[tuple[str, ...]]:
-    """Cases and money: words in both languages, value, its kind, and the list's query."""
-    spent = ExpressionWrapper(F("decided_at") - F("opened_at"), output_field=fields.DurationField())
-    held = ExpressionWrapper(F("decided_at") - F("taken_at"), output_field=fields.DurationField())
-    now = own.filter(open=True).aggregate(n=Count("pk"), found=Sum("at_risk_cents"))
-    done = decided.aggregate(
+def _now(own: Cases) -> dict[str, Any]:
+    """Open cases: ``n``, ``found``, and of each age ``n0`` … and ``m0`` …."""
+    counts = {f"n{i}": Count("pk", filter=of_age(age)) for i, age in enumerate(AGES)}
+    money = {f"m{i}": Sum("expected_cents", filter=of_age(age)) for i, age in enumerate(AGES)}
+    return own.filter(open=True).aggregate(n=Count("pk"), found=Sum("at_risk_cents"), **counts, **money)
+
+
+def _done(decided: Cases) -> dict[str, Any]:
+    """Decided cases: counts, money, mean hours, and how many took how long: ``n0`` …."""
+    counts = {f"n{i}": Count("pk", filter=of_duration(age)) for i, age in enumerate(AGES)}
+    return decided.aggregate(
         n=Count("pk"), confirmed=_count(outcome="confirmed"), found=Sum("at_risk_cents"),
         money=Sum("amount_cents", filter=Q(outcome="confirmed")), back=Sum("recovered_cents"),
-        spent=Avg(spent), held=Avg(held),
+        spent=Avg("spent_hours"), held=Avg("held_hours"), **counts,
     )  # fmt: skip
+
+
+def _totals(now: dict[str, Any], done: dict[str, Any], period: dict[str, str]) -> list[tuple[str, ...]]:
+    """Cases and money: words in both languages, value, its kind, and the list's query."""
     ratio = f"{done['confirmed'] / done['n']:.0%}" if done["n"] else "–"
     return [
         ("未结案件", "open cases", f"{now['n']:,}", _query(outcome="open")),
@@ -124,24 +132,29 @@ def _money(cents: int | None) -> str:
     return f"{value / 1e4:,.1f} 万元" if abs(value) >= 1e4 else f"{value:,.0f} 元"
 
 
-def _days(spent: timedelta | None) -> str:
-    return "–" if spent is None else f"{spent.total_seconds() / 86_400:.1f}"
+def _days(hours: float | None) -> str:
+    return "–" if hours is None else f"{hours / 24:.1f}"
 
 
 def _query(**filters: str) -> str:
     return urlencode(filters)
 
 
-def _ages(own: Cases) -> list[Bar]:
+def _ages(row: dict[str, Any]) -> list[Bar]:
     """Open cases by days since they were opened."""
-    counts = {f"n{i}": Count("pk", filter=of_age(age)) for i, age in enumerate(AGES)}
-    money = {f"m{i}": Sum("expected_cents", filter=of_age(age)) for i, age in enumerate(AGES)}
-    row = own.filter(open=True).aggregate(**counts, **money)
     return [
         Bar(_age(age), row[f"n{i}"], f"{row[f'n{i}']:,}", _query(outcome="open", age=age),
             f"预期追回 {_money(row[f'm{i}'])}")
         for i, age in enumerate(AGES)
     ]  # fmt: skip
+
+
+def _took(row: dict[str, Any], period: dict[str, str]) -> list[Bar]:
+    """Decided cases by days from opening to decision."""
+    return [
+        Bar(_age(age), row[f"n{i}"], f"{row[f'n{i}']:,}", _query(took=age, outcome="decided", **period))
+        for i, age in enumerate(AGES)
+    ]
 
 
 def _age(age: str) -> str:
@@ -152,54 +165,37 @@ def _weeks(own: Cases) -> list[Bar]:
     """Decisions of the last weeks; the darker part are confirmations."""
     today = timezone.localdate()
     first = today - timedelta(days=today.weekday(), weeks=WEEKS - 1)
-    rows = (
-        own.filter(decided_at__gte=moment(first)).exclude(outcome="").order_by()
-        .annotate(week=TruncWeek("decided_at")).values("week")
-        .annotate(n=Count("pk"), confirmed=_count(outcome="confirmed"))
-    )  # fmt: skip
-    found = {timezone.localtime(r["week"]).date(): r for r in rows}
+    days = own.filter(decided_on__gte=first).values("decided_on")
+    counted = [0] * WEEKS, [0] * WEEKS
+    for row in days.annotate(n=Count("pk"), confirmed=_count(outcome="confirmed")):
+        number = min((row["decided_on"] - first).days // 7, WEEKS - 1)
+        counted[0][number] += row["n"]
+        counted[1][number] += row["confirmed"]
     bars = []
-    for number in range(WEEKS):
+    for number, (n, confirmed) in enumerate(zip(*counted, strict=True)):
         day = first + timedelta(weeks=number)
-        row = found.get(day, {"n": 0, "confirmed": 0})
         year, week, _ = day.isocalendar()
         code = f"{year}-W{week:02d}"
         bars.append(
-            Bar(f"{day:%m-%d} 起", row["n"], f"{row['n']:,}", _query(week=code), f"确认 {row['confirmed']:,}",
-                row["confirmed"] / row["n"] if row["n"] else None, _query(week=code, outcome="confirmed"))
+            Bar(f"{day:%m-%d} 起", n, f"{n:,}", _query(week=code), f"确认 {confirmed:,}",
+                confirmed / n if n else None, _query(week=code, outcome="confirmed"))
         )  # fmt: skip
     return bars
 
 
-def _took(decided: Cases, period: dict[str, str]) -> list[Bar]:
-    """Decided cases by days from opening to decision."""
-    spent = ExpressionWrapper(F("decided_at") - F("opened_at"), output_field=fields.DurationField())
-    counts = {}
-    for i, (low, high) in enumerate(AGES.values()):
-        within = Q(spent__gte=timedelta(low))
-        within &= Q() if high is None else Q(spent__lt=timedelta(high + 1))
-        counts[f"n{i}"] = Count("pk", filter=within)
-    row = decided.annotate(spent=spent).aggregate(**counts)
-    return [
-        Bar(_age(age), row[f"n{i}"], f"{row[f'n{i}']:,}", _query(took=age, outcome="decided", **period))
-        for i, age in enumerate(AGES)
-    ]  # fmt: skip
-
-
-def _hits(decided: Cases, kind: str, period: dict[str, str]) -> list[Bar]:
-    """Share confirmed of what a rule, detector or reason listed, the most often listed first."""
-    rows = (
-        Mark.objects.filter(kind=kind, case__in=decided.order_by().values("pk")).values("code").order_by()
-        .annotate(n=Count("case"), confirmed=Count("case", filter=Q(case__outcome="confirmed")))
-        .order_by("-n", "code")[:_ROWS]
-    )  # fmt: skip
-    rows = list(rows)
-    known = dict(Word.objects.filter(pk__in=[r["code"] for r in rows]).values_list("code", "zh"))
-    known |= {code: zh for code, (zh, _) in DETECTORS.items()}
-    return _rates(
-        [(known.get(r["code"]) or r["code"], r["code"], r["n"], r["confirmed"]) for r in rows],
-        kind, "confirmed", period,
-    )  # fmt: skip
+def _hits(decided: Cases, period: dict[str, str]) -> dict[str, list[Bar]]:
+    """Share confirmed of what each rule, detector and reason listed, of those that listed most."""
+    rows = decided.filter(marks__kind__in=list(MARK_KINDS)).values_list("marks__kind", "marks__code")
+    counted = list(rows.annotate(n=Count("pk"), confirmed=_count(outcome="confirmed")))
+    found: dict[str, list[tuple[str, str, int, int]]] = {kind: [] for kind in MARK_KINDS}
+    for kind, code, n, confirmed in sorted(counted, key=lambda r: (-r[2], r[1])):
+        if len(found[kind]) < _ROWS:
+            found[kind].append((code, code, n, confirmed))
+    known = dict(Word.objects.values_list("code", "zh")) | {c: zh for c, (zh, _) in DETECTORS.items()}
+    return {
+        kind: _rates([(known.get(c) or c, c, n, k) for _, c, n, k in own], kind, "confirmed", period)
+        for kind, own in found.items()
+    }
 
 
 def _rates(
@@ -220,20 +216,16 @@ def _rates(
 
 def _departments(decided: Cases, period: dict[str, str]) -> list[Bar]:
     """False alarms by department: cleared of decided."""
-    portions = Portion.objects.filter(kind="department", case__in=decided.order_by().values("pk"))
-    rows = (
-        portions.values("code").order_by()
-        .annotate(n=Count("case"), cleared=Count("case", filter=Q(case__outcome="cleared")))
-        .order_by("-n", "code")[:_ROWS]
-    )  # fmt: skip
-    told = [(r["code"], r["code"], r["n"], r["cleared"]) for r in rows]
+    rows = decided.filter(portions__kind="department").values_list("portions__code")
+    counted = rows.annotate(n=Count("pk"), cleared=_count(outcome="cleared")).order_by("-n", "portions__code")
+    told = [(code, code, n, cleared) for code, n, cleared in counted[:_ROWS]]
     return _rates(told, "department", "cleared", period)
 
 
 def _auditors(decided: Cases, period: dict[str, str]) -> list[Bar]:
     """Cleared of decided by who holds the case."""
     rows = (
-        decided.exclude(assignee=None).order_by().values("assignee__username")
+        decided.exclude(assignee=None).values("assignee__username")
         .annotate(n=Count("pk"), cleared=_count(outcome="cleared")).order_by("-n")[: 2 * _ROWS]
     )  # fmt: skip
     told = [(r["assignee__username"], r["assignee__username"], r["n"], r["cleared"]) for r in rows]

@@ -69,6 +69,9 @@ class Run(models.Model):
 class Case(models.Model):
     """The auditor's unit of work: one subject, from the first listing to a human conclusion.
 
+    ``decided_on`` and hours are ``decided_at`` as the figures count it: the office's day, and whole
+    hours since the case was opened and first taken.
+
     What the machine said last (``month`` to ``claims``) is a copy of the newest `Suspicion`, for the
     list. What people said (``state`` and below) is never written by a run.
     """
@@ -103,6 +106,9 @@ class Case(models.Model):
     decided_at = models.DateTimeField(null=True)
     opened_at = models.DateTimeField(default=timezone.now)
     taken_at = models.DateTimeField(null=True)
+    decided_on = models.DateField(null=True)
+    spent_hours = models.PositiveIntegerField(null=True)
+    held_hours = models.PositiveIntegerField(null=True)
     due_on = models.DateField(null=True)
     source = models.CharField(max_length=16, default="ranked")
     version = models.PositiveIntegerField(default=0)
@@ -126,6 +132,18 @@ class Case(models.Model):
             models.Index(fields=["-score", "-expected_cents", "id"], name="case_score"),
             models.Index(fields=["due_on", "-expected_cents", "id"], name="case_due"),
             models.Index(fields=["ring_id", "-expected_cents", "id"], name="case_ring"),
+            # the figures are read from these alone
+            models.Index(
+                fields=["opened_at", "at_risk_cents", "expected_cents"],
+                name="case_open_figures",
+                condition=models.Q(open=True),
+            ),
+            models.Index(
+                fields=["decided_on", "outcome", "spent_hours", "held_hours", "assignee", "at_risk_cents",
+                        "amount_cents", "recovered_cents"],
+                name="case_decided_figures",
+                condition=models.Q(decided_on__isnull=False),
+            ),
             models.Index(fields=["assignee"], condition=models.Q(open=True), name="case_mine"),
         ]
 

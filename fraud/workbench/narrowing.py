@@ -1,9 +1,9 @@
 """Filters of the list that the figures lead to, each on what a figure counted."""
 
 import re
-from datetime import date, datetime, time, timedelta
+from datetime import date, timedelta
 
-from django.db.models import Exists, ExpressionWrapper, F, OuterRef, Q, QuerySet, fields
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.http import QueryDict
 from django.utils import timezone
 
@@ -52,11 +52,11 @@ def narrowed(cases: "QuerySet[Case]", asked: QueryDict) -> "QuerySet[Case]":
     if asked.get("age") in AGES:
         cases = cases.filter(of_age(asked["age"]))
     if asked.get("took") in AGES:
-        cases = of_duration(cases, asked["took"])
+        cases = cases.filter(of_duration(asked["took"]))
     if first := week_of(asked.get("week", "")):
-        cases = cases.filter(decided_at__gte=moment(first), decided_at__lt=moment(first + timedelta(7)))
+        cases = cases.filter(decided_on__range=(first, first + timedelta(6)))
     if since := day_of(asked.get("since", "")):
-        cases = cases.filter(decided_at__gte=moment(since))
+        cases = cases.filter(decided_on__gte=since)
     return cases
 
 
@@ -85,12 +85,11 @@ def of_age(age: str) -> Q:
     return found if high is None else found & Q(opened_at__gt=now - timedelta(high + 1))
 
 
-def of_duration(cases: "QuerySet[Case]", took: str) -> "QuerySet[Case]":
+def of_duration(took: str) -> Q:
     """Decided cases whose days from opening to decision lie in one of `AGES`."""
     low, high = AGES[took]
-    spent = ExpressionWrapper(F("decided_at") - F("opened_at"), output_field=fields.DurationField())
-    cases = cases.exclude(outcome="").annotate(spent=spent).filter(spent__gte=timedelta(low))
-    return cases if high is None else cases.filter(spent__lt=timedelta(high + 1))
+    found = Q(decided_on__isnull=False, spent_hours__gte=24 * low)
+    return found if high is None else found & Q(spent_hours__lt=24 * (high + 1))
 
 
 def week_of(told: str) -> date | None:
@@ -114,8 +113,3 @@ def day_of(told: str) -> date | None:
         return date.fromisoformat(told) if told else None
     except ValueError:
         return None
-
-
-def moment(day: date) -> datetime:
-    """When a day begins where the office is."""
-    return timezone.make_aware(datetime.combine(day, time()))

@@ -10,7 +10,7 @@ from fraud.workbench import random_slice, trail
 from fraud.workbench.figures import MONTHS, Bar, figures
 from fraud.workbench.guard import needs
 
-_USUAL = 12
+_USUAL = 3
 PANELS: tuple[tuple[str, str, str, str], ...] = (
     ("ages", "未结案件已开天数", "open cases by days since opened", ""),
     ("weeks", "每周结论", "decisions per week; dark: confirmed", ""),

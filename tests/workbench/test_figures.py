@@ -21,7 +21,7 @@ def decided(people, tmp_path):
     publish(write_run(tmp_path / "runs", "2025-07", many), "test", dataset=write_data(tmp_path / "data"))
     boss = people["everything"]
     for number, case in enumerate(Case.objects.filter(month="2025-07").order_by("id")):
-        opened = timezone.now() - timedelta(days=13 * number)
+        opened = timezone.now() - timedelta(days=13 * number, minutes=1)
         Case.objects.filter(pk=case.pk).update(opened_at=opened)
         if number in (2, 5, 8):
             continue
