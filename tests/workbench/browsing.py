@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from chrome import PROGRAM, Chrome
+from chrome import PROGRAM, Another, Chrome
 from fixtures import PASSWORD
 
 COMMAND = [sys.executable, "-c", "from fraud.cli import main; main()"]
@@ -37,6 +37,14 @@ def chrome(one_chrome):
     one_chrome.until("location.href == 'about:blank'")
     one_chrome.logged.clear()
     return one_chrome
+
+
+@pytest.fixture
+def another(chrome):
+    """A second person's page, with cookies of its own."""
+    made = Another(chrome)
+    yield made
+    made.close()
 
 
 class Site:

@@ -96,3 +96,28 @@ class Chrome:
 
     def type(self, text: str) -> None:
         self._call("Input.insertText", text=text)
+
+
+class Another(Chrome):
+    """A second person's page: the same browser, other cookies."""
+
+    def __init__(self, first: Chrome) -> None:
+        self._first, self._session = first, None
+        self.logged: list[str] = []
+        context = self._call("Target.createBrowserContext")["browserContextId"]
+        target = self._call("Target.createTarget", url="about:blank", browserContextId=context)
+        attached = self._call("Target.attachToTarget", targetId=target["targetId"], flatten=True)
+        self._context, self._session = context, attached["sessionId"]
+        for domain in ("Page", "Runtime", "Log", "Network"):
+            self._call(f"{domain}.enable")
+
+    def close(self) -> None:
+        self._session = None
+        self._call("Target.disposeBrowserContext", browserContextId=self._context)
+
+    def _call(self, method: str, **parameters):
+        before, self._first._session = self._first._session, self._session
+        try:
+            return self._first._call(method, **parameters)
+        finally:
+            self._first._session = before

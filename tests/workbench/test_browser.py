@@ -118,6 +118,29 @@ def test_many_cases_are_chosen_and_assigned_by_keys(chrome, site):
     assert chrome.logged == []
 
 
+def test_two_auditors_race_for_one_case(chrome, another, site):
+    write_run(site.home / "runs", "2025-06")
+    site.fraud("publish", "runs/2025-06")
+    site.people(first="auditor", second="auditor")
+    address = site.serve()
+    for page, name in ((chrome, "first"), (another, "second")):
+        sign_in(page, address, name)
+    for page in (chrome, another):
+        page.press("n")  # neither waits for the other's answer
+    for page in (chrome, another):
+        page.until("document.querySelector('#evidence')")
+    held = [page.run("location.pathname") for page in (chrome, another)]
+    assert sorted(held) == ["/cases/1/", "/cases/2/"]
+    for page in (chrome, another):  # both see the third case free
+        visit(page, f"{address}/cases/3/", "input[name=action][value=take]")
+    assert step(chrome, "take") == "初审"
+    another.run("document.querySelector('input[name=action][value=take]').form.requestSubmit()")
+    another.until("document.querySelector('.banner.bad')")
+    assert "已被他人更新" in another.run("document.querySelector('.banner.bad').innerText")
+    assert "first" in another.run("document.querySelector('.head-line').innerText")
+    assert "whole" in site.fraud("workbench", "verify-trail")
+
+
 @pytest.mark.skipif(not WANTED, reason="set UPDATE_IMAGES=1 to make the documentation's pictures again")
 def test_pictures_of_the_documentation(chrome, site, scored, sample):
     """A month of the committed sample: list, break-down, a case, a ring."""
