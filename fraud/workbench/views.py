@@ -133,6 +133,7 @@ def _case_page(
         "evidence": evidence_rows(evidence, columns, said, {h.rule: h.name for h in hits}),
         "said": said,
         "may_mark": may_mark(case, request.user),
+        "left": sum(e.at_risk_cents or 0 for e in evidence if said.get(e.claim_id) != "innocent"),
         "ring": ring,
         "checked": checked(ring["row"].evidence if ring else {}, hits),
         "parts": parts(case),

@@ -9,8 +9,10 @@ import pytest
 from run_folders import write_data, write_run
 
 from fraud.workbench import details
+from fraud.workbench.cases import act
 from fraud.workbench.details import Details, marked_lines, portions, read_details, ring_days
 from fraud.workbench.models import Case, Ring, RuleHit, TrailEntry
+from fraud.workbench.notes import mark
 from fraud.workbench.publishing import publish
 from fraud.workbench.surroundings import checked, parts, related
 from fraud.workbench.timeline import LEFT, WIDTH, picture
@@ -46,6 +48,15 @@ def test_the_page_shows_lines_time_parts_and_related_cases(browser, told):
     assert (
         "frame-src 'self'" in browser("auditor").get(f"/cases/{told.pk}/").headers["Content-Security-Policy"]
     )
+
+
+def test_what_is_left_without_the_innocent_claims_is_said(browser, case, people):
+    case = act(case.pk, "take", people["auditor"], case.version)
+    assert browser("auditor").get(f"/cases/{case.pk}/").context["left"] == 180_000
+    mark(case, people["auditor"], "P1-a", "innocent")
+    page = browser("auditor").get(f"/cases/{case.pk}/")
+    assert page.context["left"] == 90_000
+    assert "证据结算涉及 900.00" in page.content.decode()
 
 
 def test_the_page_of_a_claim(browser, told):
