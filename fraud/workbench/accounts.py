@@ -1,5 +1,6 @@
 """Accounts, their roles, and the lock after failed sign-ins."""
 
+import threading
 from datetime import timedelta
 
 from django.conf import settings
@@ -17,6 +18,9 @@ from fraud.errors import UsageError
 from fraud.workbench import trail
 from fraud.workbench.models import Account, FailedSignIn
 from fraud.workbench.roles import ROLES
+
+_HASHING = threading.BoundedSemaphore(2)
+"""A password's hash takes 100 MB and a processor for a while: many at once would take the machine."""
 
 
 def save_account(name: str, role: str, password: str, by: str) -> tuple[Account, bool]:
@@ -63,7 +67,8 @@ def sign_in(request: HttpRequest, name: str, password: str) -> Account | None:
     if locked(name):
         trail.record(told, "sign_in_locked")
         return None
-    account = authenticate(request, username=name, password=password)
+    with _HASHING:
+        account = authenticate(request, username=name, password=password)
     if account is None or not account.is_active:
         now_locked = _count_failure(name)
         trail.record(told, "sign_in_failed", locked=now_locked)
