@@ -4,11 +4,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from fraud.report.content import INSTITUTION_WORDS, VISIT_WORDS, reason_bars
+from fraud.workbench.desk import Lines
 from fraud.workbench.listing import filtered as filtered
 from fraud.workbench.models import Evidence
 
 SHOWN_LINES = 15
 """Lines of a claim on the case's page; the claim's own page has all that were kept."""
+SHOWN_CLAIMS, OPENED_CLAIMS = 200, 30
+"""Evidence claims on the case's page unless all are asked for; the first ones' lines come with them."""
 _GROUPS = {code: zh for words in (INSTITUTION_WORDS, VISIT_WORDS) for code, (zh, _) in words.items()}
 
 
@@ -61,17 +64,21 @@ def evidence_rows(
     marked: Mapping[str, str],
     names: Mapping[str, str],
 ) -> list[dict[str, Any]]:
-    """Evidence claims with the cells of `columns`, what people said of them, and their first lines."""
+    """Evidence claims with the cells of `columns`, what people said of them, and the first ones' lines."""
+    lines = {k.evidence_id: k for k in Lines.objects.filter(evidence__in=evidence[:OPENED_CLAIMS])}
+    lines |= {
+        k.evidence_id: k for k in Lines.objects.filter(evidence__in=evidence[OPENED_CLAIMS:]).defer("rows")
+    }
     made = []
-    for claim in evidence:
-        lines = getattr(claim, "lines", None)
+    for place, claim in enumerate(evidence):
+        own, opened = lines.get(claim.pk), place < OPENED_CLAIMS
         made.append({
             "claim": claim,
             "cells": [_cell(name, claim.facts.get(name)) for name, *_ in columns],
             "rules": [names.get(code) or code for code in claim.rules],
             "verdict": marked.get(claim.claim_id, ""),
-            "lines": lines and {"rows": lines.rows[:SHOWN_LINES], "total": lines.total, "odd": lines.odd,
-                                "more": lines.total > SHOWN_LINES},
+            "lines": own and {"rows": own.rows[:SHOWN_LINES] if opened else [], "total": own.total,
+                              "odd": own.odd, "more": own.total > SHOWN_LINES or not opened},
         })  # fmt: skip
     return made
 

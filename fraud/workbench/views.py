@@ -24,7 +24,7 @@ from fraud.workbench.listing import DUE, SORTS, filtered, kept, page_of, totals
 from fraud.workbench.models import Account, Case, Evidence, Ring, Run, Suspicion
 from fraud.workbench.narrowing import NARROWING, SOURCES
 from fraud.workbench.notes import marks, may_mark
-from fraud.workbench.presenting import evidence_columns, evidence_rows, reason_rows
+from fraud.workbench.presenting import SHOWN_CLAIMS, evidence_columns, evidence_rows, reason_rows
 from fraud.workbench.roles import ROLES
 from fraud.workbench.scope import limits, visible
 from fraud.workbench.surroundings import checked, parts, related
@@ -114,7 +114,8 @@ def _case_page(
 ) -> HttpResponse:
     suspicions = list(case.suspicions.select_related("run").order_by("-month", "-run_id"))
     chosen = next((s for s in suspicions if str(s.pk) == request.GET.get("rationale")), suspicions[0])
-    evidence = list(chosen.evidence.select_related("lines").order_by("place"))
+    evidence = list(chosen.evidence.order_by("place"))
+    shown = evidence if request.GET.get("claims") == "all" else evidence[:SHOWN_CLAIMS]
     columns = evidence_columns(evidence, case.subject_kind)
     hits = list(chosen.rule_hits.order_by("snoozed", "-amount_cents", "rule", "claim_id"))
     trail.record(request.user.get_username(), "viewed", f"case:{case.pk}", rationale=chosen.pk)
@@ -130,7 +131,8 @@ def _case_page(
         "reasons": reason_rows(chosen.reasons),
         "hits": hits,
         "columns": columns,
-        "evidence": evidence_rows(evidence, columns, said, {h.rule: h.name for h in hits}),
+        "evidence": evidence_rows(shown, columns, said, {h.rule: h.name for h in hits}),
+        "claims": len(evidence),
         "said": said,
         "may_mark": may_mark(case, request.user),
         "left": sum(e.at_risk_cents or 0 for e in evidence if said.get(e.claim_id) != "innocent"),

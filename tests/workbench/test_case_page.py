@@ -10,8 +10,9 @@ from run_folders import write_data, write_run
 
 from fraud.workbench import details
 from fraud.workbench.cases import act
+from fraud.workbench.desk import Lines
 from fraud.workbench.details import Details, marked_lines, portions, read_details, ring_days
-from fraud.workbench.models import Case, Ring, RuleHit, TrailEntry
+from fraud.workbench.models import Case, Evidence, Ring, RuleHit, TrailEntry
 from fraud.workbench.notes import mark
 from fraud.workbench.publishing import publish
 from fraud.workbench.surroundings import checked, parts, related
@@ -57,6 +58,22 @@ def test_what_is_left_without_the_innocent_claims_is_said(browser, case, people)
     page = browser("auditor").get(f"/cases/{case.pk}/")
     assert page.context["left"] == 90_000
     assert "证据结算涉及 900.00" in page.content.decode()
+
+
+def test_hundreds_of_claims_come_in_parts(browser, told):
+    own = told.suspicions.get()
+    first = own.evidence.get(place=1)
+    Evidence.objects.bulk_create(
+        Evidence(suspicion=own, place=n, claim_id=f"more{n}", facts=first.facts) for n in range(3, 251)
+    )
+    late = own.evidence.get(place=100)
+    Lines.objects.create(evidence=late, total=3, odd=2, rows=first.lines.rows)
+    client = browser("auditor")
+    page = client.get(f"/cases/{told.pk}/").content.decode()
+    assert "more200" in page and "more201" not in page
+    assert "显示全部 250 笔" in page
+    assert f'href="/cases/{told.pk}/claims/{late.pk}/">明细 3 行' in page
+    assert "more250" in client.get(f"/cases/{told.pk}/?claims=all").content.decode()
 
 
 def test_the_page_of_a_claim(browser, told):
