@@ -223,7 +223,7 @@ def _write(content: _Content) -> tuple[int, int]:
             cases[case.suspicion_id] = case  # the newest
     fresh, old, due = [], [], due_on(workflow.START)
     for row in content.suspicions:
-        case = cases.get(row["suspicion_id"])
+        case = before = cases.get(row["suspicion_id"])
         if case is None or (not case.open and case.month < row["month"]):
             case = cases[row["suspicion_id"]] = Case(
                 **{k: row[k] for k in ("suspicion_id", "subject_kind", "subject_id")}, due_on=due
@@ -234,6 +234,8 @@ def _write(content: _Content) -> tuple[int, int]:
             if not case.open or row["month"] < case.month:
                 continue
         _copy(case, row, content)
+        if case.pk is None and before is not None and before.outcome == "cleared":
+            case.status = "previously_cleared"  # the run may not have known of it
         if row.get("random"):
             case.source = "random"
     Case.objects.bulk_create(fresh, batch_size=_BATCH)

@@ -194,6 +194,7 @@ def test_before_decisions_are_shown(browser, people, case, tmp_path):
     new = Case.objects.get(subject_id="P1", open=True)
     page = browser("auditor").get(f"/cases/{new.pk}/").content.decode()
     assert "该对象以前有结论" in page
+    assert "透析班次" in page
     assert f'href="/cases/{case.pk}/"' in page
 
 

@@ -110,6 +110,9 @@ def test_a_cleared_subject_that_comes_back_is_a_new_case(tmp_path, case, people)
     assert publish(write_run(tmp_path, "2025-07", SUBJECTS), "test").opened == 1
     old, new = Case.objects.filter(subject_id="P1").order_by("id")
     assert (old.state, old.month, new.state, new.month) == ("cleared", "2025-06", "unassigned", "2025-07")
+    assert (old.steps.get(action="clear").reason, new.status) == ("dialysis", "previously_cleared")
+    assert old.decided_at is not None
+    assert new.suspicions.get().status == "new"  # what the run said stays as it was
 
 
 def test_the_same_month_scored_again_opens_no_cleared_case(tmp_path, case, people):

@@ -17,6 +17,7 @@ from fraud.report.content import (
 from fraud.report.content import number as three_digits
 from fraud.workbench.excel_in import OUTCOMES as SHEET_OUTCOMES
 from fraud.workbench.forms import FORMS
+from fraud.workbench.models import Case
 from fraud.workbench.roles import ROLES
 from fraud.workbench.workflow import REASONS, SCHEMES, STATES, TRANSITIONS
 
@@ -70,6 +71,13 @@ def percent(share: float | None) -> str:
 def number(value: float | None) -> str:
     """Measured value with three significant digits."""
     return three_digits(value)
+
+
+@register.filter
+def why_decided(case: Case) -> str:
+    """Reason of a case's last step that gave one, such as why it was cleared."""
+    step = case.steps.exclude(reason="").order_by("-id").first()
+    return zh(step.reason, "reason") if step else ""
 
 
 @register.filter
