@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from io import BytesIO
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from fraud.report.content import VISIT_WORDS
@@ -26,7 +27,7 @@ _FACTS = ("settled_at", "visit_type", "institution_id", "department_id", "doctor
           "diagnosis_code")  # fmt: skip
 
 
-def workbook(form: Form, cases: Iterable[Case]) -> bytes:
+def workbook(form: Form, cases: Iterable[Case], institution: str = "") -> bytes:
     """A form's workbook: a sheet of cases with room for answers, a sheet of their evidence claims.
 
     Parameters
@@ -34,6 +35,8 @@ def workbook(form: Form, cases: Iterable[Case]) -> bytes:
     form : Form
     cases : iterable of Case
         At most `MOST_CASES` are written.
+    institution : str, optional
+        Whom it goes to: only its own claims are told as evidence.
 
     Returns
     -------
@@ -50,7 +53,7 @@ def workbook(form: Form, cases: Iterable[Case]) -> bytes:
         book.set_properties({"title": form.title})
         styles = _styles(book)
         _cases(book.add_worksheet(form.zh), form, chosen, styles)
-        _evidence(book.add_worksheet("证据结算 Evidence"), chosen, styles)
+        _evidence(book.add_worksheet("证据结算 Evidence"), chosen, styles, institution)
         _choices(book, form)
     return out.getvalue()
 
@@ -134,13 +137,14 @@ def _choices(book: "Workbook", form: Form) -> None:
         sheet.hide()
 
 
-def _evidence(sheet: "Worksheet", cases: list[Case], styles: dict[str, Any]) -> None:
+def _evidence(sheet: "Worksheet", cases: list[Case], styles: dict[str, Any], institution: str) -> None:
     for column, (heading, width) in enumerate(_EVIDENCE):
         sheet.write_string(0, column, heading, styles["header"])
         sheet.set_column(column, column, width)
     newest = {s: c for c, s in _newest(cases)}
     claims = Evidence.objects.filter(suspicion_id__in=newest).order_by("suspicion_id", "place")
-    for row, claim in enumerate(claims[:MOST_CLAIMS], 1):
+    told = (c for c in claims if not institution or c.facts.get("institution_id") == institution)
+    for row, claim in enumerate(islice(told, MOST_CLAIMS), 1):
         facts = [claim.facts.get(name) for name in _FACTS]
         facts[1] = VISIT_WORDS.get(str(facts[1]), (facts[1], ""))[0]
         put(sheet, row, 0, newest[claim.suspicion_id], "count", styles)

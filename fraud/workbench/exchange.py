@@ -86,7 +86,7 @@ def form_out(request: HttpRequest, form: str) -> HttpResponse:
     cases = filtered(asked, request.user)
     sent = _send(cases, request.user) if form == "notice" and request.POST.get("send") else 0
     chosen = list(cases.filter(own.chosen).order_by("-expected_cents", "id")[:MOST_CASES])
-    content = workbook(own, chosen)
+    content = workbook(own, chosen, asked.get("institution", "") if form == "notice" else "")
     trail.record(request.user.get_username(), "exported", f"form:{form}", rows=len(chosen), sent=sent)
     answer = HttpResponse(content, content_type=_XLSX)
     day = timezone.localtime().strftime("%Y%m%d")

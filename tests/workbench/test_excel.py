@@ -7,6 +7,7 @@ from io import BytesIO
 import openpyxl
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
+from run_folders import write_data, write_run
 
 from fraud.errors import DataError
 from fraud.workbench import trail
@@ -17,6 +18,7 @@ from fraud.workbench.excel_out import workbook
 from fraud.workbench.exchange import shown_name
 from fraud.workbench.forms import AMOUNT, ANSWER, CASE, CHECK, FORMS, PERSON, REASON, VERSION, WORDS
 from fraud.workbench.models import Case, Step, TrailEntry
+from fraud.workbench.publishing import publish
 from fraud.workbench.safe_xlsx import MOST_BYTES, require_workbook
 
 NOTICE, CLUES = FORMS["notice"], FORMS["clues"]
@@ -361,6 +363,19 @@ def test_confirmed_cases_are_sent_with_the_notice(browser, people):
     answer = browser("auditor").post("/forms/notice/workbook/", {"send": "1"})
     assert states()["P1"] == "sent"
     assert openpyxl.load_workbook(BytesIO(answer.content))[NOTICE.zh].cell(4, 1).value == case.pk
+
+
+def test_an_institution_is_told_of_its_own_claims_only(browser, people, tmp_path):
+    folder = write_run(tmp_path / "runs", "2025-07", [("patient", "Z1", 10.0)])
+    publish(folder, "test", dataset=write_data(tmp_path / "data"))
+    case = Case.objects.get(subject_id="Z1")
+    case = act(case.pk, "take", people["auditor"], case.version)
+    act(case.pk, "confirm", people["auditor"], case.version, Given(reason="upcoding", amount_cents=100))
+    client = browser("auditor")
+    assert "H1" in client.get("/forms/").content.decode()
+    answer = client.post("/forms/notice/workbook/", {"send": "1", "institution": "H1"})
+    evidence = openpyxl.load_workbook(BytesIO(answer.content))["证据结算 Evidence"]
+    assert [row[1].value for row in evidence.iter_rows(min_row=2)] == ["Z1-a"]
 
 
 def test_two_thousand_rows_at_once(people):
