@@ -9,7 +9,9 @@ from django.core.management import call_command
 
 from fraud.listening import listen
 from fraud.settings import WorkbenchSettings
+from fraud.workbench.deadlines import due_on
 from fraud.workbench.limits import ROOM, BodyLimit
+from fraud.workbench.workflow import START
 
 CONNECTIONS = 400
 """Most connections at once; more are answered 503."""
@@ -27,8 +29,9 @@ def serve(own: WorkbenchSettings, ready: Callable[[str], None]) -> None:
     Raises
     ------
     UsageError
-        The address cannot be listened on.
+        The address cannot be listened on, or the calendar or a deadline of the settings is none.
     """
+    due_on(START)  # a calendar or deadline that is none shows now, not at somebody's step
     bound = listen(own.host, own.port, CONNECTIONS, "workbench")
     call_command("clearsessions")
     most = own.attachment_mb * 1_000_000 + ROOM

@@ -51,6 +51,13 @@ def test_mistakes_have_their_exit_codes(fraud):
     assert fraud("workbench", "user", "li", "--role", "boss").returncode == 2
 
 
+def test_a_bad_calendar_or_deadline_shows_when_the_pages_start(fraud, tmp_path):
+    (tmp_path / "fraud.toml").write_text("[workbench.deadlines]\nsleeping = 3\n", encoding="utf-8")
+    refused = fraud("workbench", "--port", "0")
+    assert refused.returncode == 2
+    assert "sleeping" in refused.stderr
+
+
 def test_the_pages_are_served(tmp_path):
     server = subprocess.Popen(
         [*COMMAND, "workbench", "--port", "0"], cwd=tmp_path, stderr=subprocess.PIPE, text=True
