@@ -123,6 +123,25 @@ def check(
 
 
 @app.command()
+def drift(
+    dataset: Annotated[Path, typer.Argument(help="Dataset folder.")],
+    month: Annotated[str, typer.Option("--month", help="Month to compare with those before it, YYYY-MM.")],
+    out: OutOption = Path("runs"),
+    config: ConfigOption = None,
+) -> None:
+    """What differs between a month and those before it; exit code 3 where scoring would stop."""
+    from fraud import pipeline
+
+    found = pipeline.check_drift(dataset, month_of(month), settings_of(config), out)
+    for f in found.findings:
+        typer.echo(f"{f.level:4} {f.code}: {f.zh} ({f.en})")
+    if not found.findings:
+        typer.echo(f"没有明显不同 nothing much differs from the {len(found.compared)} months before")
+    if found.stops:
+        raise typer.Exit(3)
+
+
+@app.command()
 def train(
     dataset: Annotated[Path, typer.Argument(help="Dataset folder.")],
     until: Annotated[str, typer.Option("--until", help="Last month whose decisions are known, YYYY-MM.")],

@@ -3,7 +3,19 @@
 from fraud.pipeline.backtesting import Backtest, backtest
 from fraud.pipeline.collusion import RingRun, find_rings
 from fraud.pipeline.demonstration import demo
+from fraud.pipeline.drifting import check_drift
 from fraud.pipeline.scoring import Run, score
 from fraud.pipeline.training import Trained, train
 
-__all__ = ["Backtest", "RingRun", "Run", "Trained", "backtest", "demo", "find_rings", "score", "train"]
+__all__ = [
+    "Backtest",
+    "RingRun",
+    "Run",
+    "Trained",
+    "backtest",
+    "check_drift",
+    "demo",
+    "find_rings",
+    "score",
+    "train",
+]

@@ -6,8 +6,10 @@ from typing import Any
 
 import pandas as pd
 
+from fraud.drift import Drift
 from fraud.engines import Engine, sql_text
 from fraud.pipeline.collusion import first_month, measured_with, skipped_views, write_rings
+from fraud.pipeline.drifting import write as write_drift
 from fraud.report import ReportContent, write_html, write_xlsx
 from fraud.rings import Rings
 from fraud.rules.hits import Hits
@@ -49,10 +51,25 @@ class Results:
     rule_names: Mapping[str, tuple[str, str]]
 
 
+@dataclass(frozen=True)
+class Checked:
+    """What was found out about the data before they were scored.
+
+    Attributes
+    ----------
+    quality : QualityReport
+    drift : Drift
+        Differences from the months before.
+    """
+
+    quality: Any
+    drift: Drift
+
+
 def publish(
     folder: RunFolder,
     results: Results,
-    quality: Any,
+    checked: Checked,
     facts: Mapping[str, Any],
     engine: Engine,
     clock: StageClock,
@@ -60,7 +77,7 @@ def publish(
 ) -> None:
     """Write every file of the run folder, the manifest last."""
     with clock.stage("报告 report"):
-        totals = _write_outputs(folder, results, quality, facts, engine, settings)
+        totals = _write_outputs(folder, results, checked, facts, engine, settings)
     manifest = {
         **facts,
         "sql": sql_text(engine.statements),
@@ -73,7 +90,7 @@ def publish(
 def _write_outputs(
     folder: RunFolder,
     results: Results,
-    quality: Any,
+    checked: Checked,
     facts: Mapping[str, Any],
     engine: Engine,
     settings: Settings,
@@ -87,8 +104,9 @@ def _write_outputs(
     first = first_month(engine, month_number(results.month), settings)
     write_rings(results.rings, month_text(first), results.month, part)
     write_suspicions_csv(results.suspicions, part)
-    quality.write(part)
-    content = _content(results, quality, facts, engine, folder, settings)
+    checked.quality.write(part)
+    write_drift(checked.drift, part / "drift.json")
+    content = _content(results, checked, facts, engine, folder, settings)
     write_html(content, part / "report.html")
     write_xlsx(content, part / "suspicions.xlsx")
     return content.totals
@@ -96,7 +114,7 @@ def _write_outputs(
 
 def _content(
     results: Results,
-    quality: Any,
+    checked: Checked,
     facts: Mapping[str, Any],
     engine: Engine,
     folder: RunFolder,
@@ -111,8 +129,9 @@ def _content(
         fund_amount=float(claims["fund_amount"].sum()),
         capacity=settings.list.capacity,
         history=history(folder.out, results.month),
-        gate=[{"name": c.name, "passed": c.passed, "message": c.message} for c in quality.gate],
-        findings=quality.findings,
+        gate=[{"name": c.name, "passed": c.passed, "message": c.message} for c in checked.quality.gate],
+        findings=checked.quality.findings,
+        drift=checked.drift.told(),
         skipped={**skipped_views(results.rings), **results.skipped},
         rings=list(results.rings.rings["ring_id"]),
         hits=results.hits.table,

@@ -9,7 +9,7 @@ import pandas as pd
 
 from fraud.detectors.scorer import Scorer
 from fraud.engines import Engine, dataset_tables
-from fraud.errors import DataError, NotTrainedError, UsageError
+from fraud.errors import DataError, NotTrainedError
 from fraud.features.build import FeatureTables, build
 from fraud.ingest import check
 from fraud.pipeline.collusion import (
@@ -19,6 +19,7 @@ from fraud.pipeline.collusion import (
     previous_members,
     rings_between,
 )
+from fraud.pipeline.drifting import drift_of, refuse_stops, split_allowed
 from fraud.pipeline.frames import (
     KINDS,
     audited_before,
@@ -29,7 +30,7 @@ from fraud.pipeline.frames import (
     require_month,
     under,
 )
-from fraud.pipeline.publishing import Results, publish
+from fraud.pipeline.publishing import Checked, Results, publish
 from fraud.pipeline.rationale import RuleReasons, rationales
 from fraud.pipeline.ring_evidence import with_ring_evidence
 from fraud.pipeline.ruling import (
@@ -137,6 +138,9 @@ def score(
         require_month(engine, dataset, number)
         with clock.stage("质量 quality"):
             quality = _gate(canonical, engine.work, out, month, settings, allow, progress)
+        with clock.stage("漂移 drift"):
+            drift = drift_of(engine, number, settings)
+            refuse_stops(drift, dataset.name, allow, out)
         with clock.stage("模型 model"):
             chosen = _model(engine, dataset, number, model, settings, progress)
         facts = _facts(canonical, out, month, settings, chosen, allow, rules)
@@ -162,7 +166,7 @@ def score(
             ruling = _Ruling(rules, hits, decided, audited_hits(out, month, decided))
             results = _results(tables, number, chosen, settings, previous_list(out, month), rings, ruling)
         clock.progress("评分与报告 score, report", 1, 2)
-        publish(folder, results, quality, facts, engine, clock, settings)
+        publish(folder, results, Checked(quality, drift), facts, engine, clock, settings)
         if index is not None:
             publish_index(index, out / INDEX)
         clock.progress("评分与报告 score, report", 2, 2)
@@ -185,13 +189,8 @@ def _gate(
     """Quality report of the dataset; raises where a check fails that was not allowed by name."""
     quality = check(dataset, settings, progress, month=month_number(month), beside=work)
     failed = [c for c in quality.gate if not c.passed]
-    names = {c.name for c in quality.gate}
-    unknown = [a for a in allow if a not in names]
-    if unknown:
-        raise UsageError(
-            f"--allow: no such check: {', '.join(unknown)}. The checks are: {', '.join(sorted(names))}."
-        )
-    refused = [c for c in failed if c.name not in allow]
+    accepted = split_allowed(allow, {c.name for c in quality.gate})
+    refused = [c for c in failed if c.name not in accepted]
     if refused:
         page = out / "refused" / month
         quality.write(page)

@@ -120,6 +120,9 @@ class ReportContent:
         Checks of the quality gate: ``name``, ``passed``, ``message``.
     findings : sequence of mapping
         Quality findings; their keys become columns.
+    drift : mapping, optional
+        What differs from the months before (``findings``, each with level, place, zh and en, and the
+        months ``compared``); None where it was not looked at.
     skipped : mapping
         What was skipped and why.
     facts : mapping
@@ -142,6 +145,7 @@ class ReportContent:
     history: pd.DataFrame = field(default_factory=lambda: pd.DataFrame({"month": []}))
     gate: Sequence[Mapping[str, Any]] = ()
     findings: Sequence[Mapping[str, Any]] = ()
+    drift: Mapping[str, Any] | None = None
     skipped: Mapping[str, str] = field(default_factory=dict)
     facts: Mapping[str, str] = field(default_factory=dict)
     notes: Sequence[str] = ()

@@ -10,7 +10,7 @@ import pytest
 from tests.conftest import MONTH, NEXT, UNTIL
 
 FILES = {
-    "manifest.json", "quality.json", "quality.html", "claims_scored.parquet", "subjects_scored.parquet",
+    "manifest.json", "quality.json", "quality.html", "drift.json", "claims_scored.parquet", "subjects_scored.parquet",
     "suspicions.parquet", "suspicions.csv", "suspicions.xlsx", "rings.parquet", "ring_members.parquet",
     "ring_claims.parquet", "ring_edges.parquet", "rings.html", "plotly.min.js", "report.html",
     "rule_hits.parquet",
@@ -33,6 +33,7 @@ REASON = "code sentence_zh sentence_en value baseline peer_group peer_n percenti
 KINDS = ["department", "doctor", "institution", "patient"]
 STAGES = [
     "质量 quality",
+    "漂移 drift",
     "模型 model",
     "特征 features",
     "团伙 rings",
