@@ -19,8 +19,8 @@ from fraud.workbench import trail
 from fraud.workbench.models import Account, FailedSignIn
 from fraud.workbench.roles import ROLES
 
-_HASHING = threading.BoundedSemaphore(2)
-"""A password's hash takes 100 MB and a processor for a while: many at once would take the machine."""
+_HASHING = threading.BoundedSemaphore(4)
+"""A password's hash takes 46 MiB and a processor for a while: many at once would take the machine."""
 
 
 def save_account(name: str, role: str, password: str, by: str) -> tuple[Account, bool]:

@@ -104,7 +104,7 @@ def django_settings(own: WorkbenchSettings) -> dict[str, Any]:
             }
         ],
         "DATABASES": {"default": database(own.database)},
-        "PASSWORD_HASHERS": ["django.contrib.auth.hashers.Argon2PasswordHasher"],
+        "PASSWORD_HASHERS": ["fraud.workbench.hashing.Argon2"],
         "AUTH_PASSWORD_VALIDATORS": [
             {"NAME": f"django.contrib.auth.password_validation.{name}", "OPTIONS": options}
             for name, options in (

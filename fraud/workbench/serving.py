@@ -1,5 +1,6 @@
 """Runs the pages on a socket."""
 
+import gc
 from collections.abc import Callable
 from typing import Any
 
@@ -40,6 +41,8 @@ def serve(own: WorkbenchSettings, ready: Callable[[str], None]) -> None:
         application, lifespan="off", log_config=None, access_log=False, server_header=False,
         limit_concurrency=CONNECTIONS, timeout_graceful_shutdown=10, forwarded_allow_ips="127.0.0.1",
     )  # fmt: skip
+    gc.collect()
+    gc.freeze()  # what is loaded stays: no collection looks through it again
     host, port = bound.getsockname()[:2]
     ready(f"http{'s' if own.https else ''}://{host}:{port}")
     uvicorn.Server(config).run(sockets=[bound])
