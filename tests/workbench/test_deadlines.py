@@ -70,7 +70,7 @@ def test_states_without_a_limit_are_the_ended_ones():
 
 def test_each_new_state_has_its_own_due_date(case, people, monkeypatch):
     today = date(2026, 9, 29)
-    monkeypatch.setattr(deadlines.timezone, "localdate", lambda: today)
+    monkeypatch.setattr(deadlines.timezone, "localdate", lambda *_: today)
     assert case.due_on is not None
     case = act(case.pk, "take", people["auditor"], case.version)
     assert case.due_on == calendar().after(today, DEADLINES["first_review"])
