@@ -5,7 +5,6 @@ from typing import Any
 
 from fraud.report.content import INSTITUTION_WORDS, VISIT_WORDS, reason_bars
 from fraud.workbench.desk import Lines
-from fraud.workbench.listing import filtered as filtered
 from fraud.workbench.models import Evidence
 
 SHOWN_LINES = 15
