@@ -206,6 +206,9 @@ class WorkbenchSettings(_Section):
     )
     lock_after: int = Field(5, ge=1, description="Failed sign-ins after which a name is locked.")
     lock_minutes: int = Field(15, ge=1, description="Minutes a name stays locked.")
+    workers: int = Field(
+        1, ge=1, le=64, description="Processes that answer; one per core for a whole office, with PostgreSQL."
+    )
     page_rows: int = Field(50, ge=10, le=200, description="Cases on a page of the list.")
     random_share: Share = Field(
         0.0,

@@ -99,8 +99,10 @@ class Server:
         return self._cpu() - self.spent
 
     def _cpu(self) -> float:
-        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        pid = self.process.pid
+        own = [pid, *map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())]
+        told = [Path(f"/proc/{p}/stat").read_text().rsplit(")", 1)[1].split() for p in own]
+        return sum(int(f[11]) + int(f[12]) for f in told) / os.sysconf("SC_CLK_TCK")
 
 
 class Lost(Exception):
@@ -233,11 +235,11 @@ def table(auditors: list[Auditor], found: dict, given: argparse.Namespace, told:
     every = [t for own in times.values() for t in own]
     text = [
         f"# {given.people} auditors at once on {given.cases:,} cases", "",
-        f"PostgreSQL, one web server process, {given.seconds} s; each auditor pauses {given.pause:g} s on average between two "
+        f"PostgreSQL, {given.workers} web server processes, {given.seconds} s; each auditor pauses {given.pause:g} s on average between two "
         f"actions. {platform.machine()}, {os.cpu_count()} cores for the auditors, the server and the database together, Python "
         f"{platform.python_version()}; load average {told['load before']} before the auditors began (other work ran on the "
         f"machine where it is above 0) and {told['load after']} at the end. Milliseconds as the auditors saw them. Made by "
-        f"`python experiments/workbench/load.py --seconds {given.seconds}`.", "",
+        f"`python experiments/workbench/load.py --seconds {given.seconds} --pause {given.pause:g} --workers {given.workers}`.", "",
         "| action | times | p50 | p95 | slowest |", "|---|---|---|---|---|",
     ]  # fmt: skip
     for action, own in [*times.items(), ("all", every)]:
@@ -259,7 +261,8 @@ def main() -> None:
     asked.add_argument("--cases", type=int, default=100_000)
     asked.add_argument("--people", type=int, default=50)
     asked.add_argument("--seconds", type=int, default=120)
-    asked.add_argument("--pause", type=float, default=2.0)
+    asked.add_argument("--pause", type=float, default=6.0)
+    asked.add_argument("--workers", type=int, default=2)
     asked.add_argument("--out", type=Path, default=HERE / "load.md")
     given = asked.parse_args()
     sys.path.insert(0, str(TESTS))
@@ -270,7 +273,8 @@ def main() -> None:
     cluster = Cluster(home)
     cluster.start()
     server = Server(work, 0, {**os.environ, "OMP_NUM_THREADS": "1"})
-    (work / "fraud.toml").write_text(f'[workbench]\ndatabase = "{cluster.address}"\n', encoding="utf-8")
+    own = f'[workbench]\ndatabase = "{cluster.address}"\nworkers = {given.workers}\n'
+    (work / "fraud.toml").write_text(own, encoding="utf-8")
     try:
         seed(cluster.address, given.cases, given.people, work)
         from django.db import connections

@@ -34,9 +34,10 @@ def figures_page(request: HttpRequest) -> HttpResponse:
     trail.record(request.user.get_username(), "viewed", "figures", months=months)
     found = figures(request.user, months)
     panels = [
-        {"code": code, "zh": zh, "en": en, "note": note, "rows": _widths(found[code])}
+        {"code": code, "zh": zh, "en": en, "note": note,
+         "rows": _widths(found[code], 1.0 if "率" in zh else 0.0)}
         for code, zh, en, note in PANELS
-    ]
+    ]  # fmt: skip
     context = {
         "totals": found["totals"], "panels": panels, "months": months, "choices": MONTHS,
         "since": found["since"], "percent": f"{100 * random_slice.share():g}",
@@ -44,9 +45,9 @@ def figures_page(request: HttpRequest) -> HttpResponse:
     return render(request, "workbench/figures.html", context)
 
 
-def _widths(bars: list[Bar]) -> list[tuple[Bar, float, float]]:
-    """Bars with their widths and those of their darker parts, in percent of the widest."""
-    most = max((b.value for b in bars), default=0) or 1
+def _widths(bars: list[Bar], whole: float) -> list[tuple[Bar, float, float]]:
+    """Bars with their widths and those of their darker parts, in percent of a whole or of the widest."""
+    most = whole or max((b.value for b in bars), default=0) or 1
     return [
         (b, round(100 * b.value / most, 1), round(100 * b.value / most * (b.share or 0), 1)) for b in bars
     ]

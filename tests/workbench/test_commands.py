@@ -88,3 +88,39 @@ def test_the_pages_load_no_model(tmp_path):
         [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == ""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="several processes need Linux")
+def test_several_processes_answer_are_replaced_and_end_together(tmp_path):
+    from pathlib import Path
+
+    (tmp_path / "fraud.toml").write_text("[workbench]\nworkers = 2\n", encoding="utf-8")
+    server = subprocess.Popen(
+        [*COMMAND, "workbench", "--port", "0"], cwd=tmp_path, stderr=subprocess.PIPE, text=True
+    )
+    children = Path(f"/proc/{server.pid}/task/{server.pid}/children")
+
+    def running(number):
+        for _ in range(200):
+            found = [int(pid) for pid in children.read_text().split()]
+            if len(found) == number:
+                return found
+            time.sleep(0.05)
+        raise AssertionError(found)
+
+    try:
+        address = re.search(r"http://\S+", server.stderr.readline())[0]
+        first, second = running(2)
+        os.kill(first, 9)
+        time.sleep(0.2)
+        assert set(running(2)) - {first} >= {second}
+        with urllib.request.urlopen(f"{address}/sign-in/", timeout=20) as page:
+            assert page.status == 200
+        left = running(2)
+    finally:
+        server.kill()  # no chance to tell the others
+        server.wait(timeout=20)
+        server.stderr.close()
+    time.sleep(0.5)
+    stats = [Path(f"/proc/{pid}/stat") for pid in left]
+    assert [s for s in stats if s.exists() and ") Z " not in s.read_text()] == []  # gone, or only to be reaped
