@@ -109,15 +109,16 @@ def _lines(path: Path, claim_ids: list[str], names: Mapping[str, str]) -> dict[s
                 "name": row.get("item_name") or names.get(code) or "",
                 "category": row.get("category") or "",
                 "quantity": None if row.get("quantity") is None else float(row["quantity"]),
-                "price": _cents(row.get("unit_price")),
-                "cents": _cents(row.get("amount")) or 0,
+                "price": cents(row.get("unit_price")),
+                "cents": cents(row.get("amount")) or 0,
                 "at": "" if at is None else at.isoformat(" ", "minutes"),
             }
         )
     return found
 
 
-def _cents(yuan: Any) -> int | None:
+def cents(yuan: Any) -> int | None:
+    """Yuan as integer cents."""
     return None if yuan is None else round(yuan * 100)
 
 
@@ -191,7 +192,7 @@ def ring_days(claims: Iterable[Mapping[str, Any]]) -> list[list[Any]]:
     for claim in claims:
         own = sums.setdefault(str(claim["settled_at"])[:10], [0, 0])
         own[0] += 1
-        own[1] += _cents(claim["amount"]) or 0
+        own[1] += cents(claim["amount"]) or 0
     return [[day, *sums[day]] for day in sorted(sums)]
 
 

@@ -1,7 +1,7 @@
 """A run folder into the workbench: whole or not at all, and as often as one likes."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -18,8 +18,9 @@ from fraud.runs import RUN_TABLES, RunFolder, read_manifest
 from fraud.schema import TABLES
 from fraud.workbench import trail, workflow
 from fraud.workbench.deadlines import due_on
-from fraud.workbench.desk import Lines, Portion, Timeline
-from fraud.workbench.details import MOST_LINES, Details, marked_lines, portions, read_details, ring_days
+from fraud.workbench.desk import Lines, Timeline
+from fraud.workbench.detailing import lines_of, replace_portions, ring_claims, subjects_of, timelines_of
+from fraud.workbench.details import Details, cents, read_details
 from fraud.workbench.marks import marks_of, remember_words, replace_marks
 from fraud.workbench.models import Case, Evidence, Ring, RuleHit, Run, Step, Suspicion, Unit
 from fraud.workbench.random_slice import add_drawn
@@ -45,7 +46,7 @@ class Published:
 
 
 @dataclass
-class _Content:
+class Content:
     """Rows of a run folder, as far as suspicions rest on them."""
 
     run: Run
@@ -135,7 +136,7 @@ def _rows(folder: Path, table: str) -> Rows:
     return pq.read_table(folder / f"{table}.parquet", columns=[c.name for c in RUN_TABLES[table]]).to_pylist()
 
 
-def _read(folder: Path, run: Run, names: Mapping[str, tuple[str, str]], dataset: Path | None) -> _Content:
+def _read(folder: Path, run: Run, names: Mapping[str, tuple[str, str]], dataset: Path | None) -> Content:
     suspicions = add_drawn(_rows(folder, "suspicions"), folder, run.fingerprint, run.month)
     wanted = sorted({claim for s in suspicions for claim in s["evidence_claim_ids"]})
     claims = {r["claim_id"]: r for r in _chosen(folder / "claims_scored.parquet", None, wanted)}
@@ -146,31 +147,10 @@ def _read(folder: Path, run: Run, names: Mapping[str, tuple[str, str]], dataset:
     regions = {} if dataset is None else _regions(dataset)
     details = Details()
     if dataset is not None:
-        details = read_details(dataset, run.month, wanted, _subjects(suspicions, facts))
-    return _Content(
-        run, suspicions, claims, facts, hits, names, regions, details, _ring_claims(folder, suspicions)
+        details = read_details(dataset, run.month, wanted, subjects_of(suspicions, facts))
+    return Content(
+        run, suspicions, claims, facts, hits, names, regions, details, ring_claims(folder, suspicions)
     )
-
-
-def _subjects(suspicions: Rows, facts: Mapping[str, Mapping[str, Any]]) -> dict[str, set[str]]:
-    """Whose past is shown: the subjects themselves, and the insured person of a claim."""
-    found: dict[str, set[str]] = {}
-    for row in suspicions:
-        found.setdefault(row["subject_kind"], set()).add(row["subject_id"])
-    patients = {str(facts.get(c, {}).get("patient_id") or "") for c in found.get("claim", ())} - {""}
-    return {**found, "patient": found.get("patient", set()) | patients}
-
-
-def _ring_claims(folder: Path, suspicions: Rows) -> dict[str, Rows]:
-    """Claims of the listed rings, of all months looked at; none where an older run has no such file."""
-    listed = pa.array(sorted(s["subject_id"] for s in suspicions if s["subject_kind"] == "ring"), pa.string())
-    path = folder / "ring_claims.parquet"
-    if not path.is_file() or not len(listed):
-        return {}
-    found: dict[str, Rows] = {}
-    for row in pq.read_table(path, filters=pc.field("ring_id").isin(listed)).to_pylist():
-        found.setdefault(row["ring_id"], []).append(row)
-    return found
 
 
 def _regions(dataset: Path) -> dict[str, str]:
@@ -209,12 +189,7 @@ def _plain(value: Any) -> Any:
     return cents(value) if isinstance(value, Decimal) else value
 
 
-def cents(yuan: Decimal | None) -> int | None:
-    """Yuan as integer cents."""
-    return None if yuan is None else int(yuan * 100)
-
-
-def _write(content: _Content) -> tuple[int, int]:
+def _write(content: Content) -> tuple[int, int]:
     """Cases and their frozen rationales; how many were opened and how many updated."""
     ids = [s["suspicion_id"] for s in content.suspicions]
     cases: dict[str, Case] = {}
@@ -243,7 +218,7 @@ def _write(content: _Content) -> tuple[int, int]:
               "rule_marks", "ring_id", "claims", "source"]  # fmt: skip
     Case.objects.bulk_update(old, fields, batch_size=200)
     _freeze(content, cases)
-    _replace_portions(content, cases)
+    replace_portions(content, cases)
     replace_marks(_marks(content, cases))
     Unit.objects.bulk_create(_units(content, cases), batch_size=_BATCH, ignore_conflicts=True)
     opened = {case.suspicion_id for case in fresh}
@@ -251,7 +226,7 @@ def _write(content: _Content) -> tuple[int, int]:
     return len(fresh), len(old)
 
 
-def _copy(case: Case, row: dict[str, Any], content: _Content) -> None:
+def _copy(case: Case, row: dict[str, Any], content: Content) -> None:
     """What the list shows of the newest suspicion."""
     own = [content.claims.get(c, {}) for c in row["evidence_claim_ids"]]
     hits = [h for c in row["evidence_claim_ids"] for h in content.hits.get(c, ()) if not h["snoozed"]]
@@ -266,7 +241,7 @@ def _copy(case: Case, row: dict[str, Any], content: _Content) -> None:
     case.ring_id = row["subject_id"] if row["subject_kind"] == "ring" else (rings[0] if rings else "")
 
 
-def _listings(content: _Content, cases: Mapping[str, Case], opened: set[str]) -> Iterator[Step]:
+def _listings(content: Content, cases: Mapping[str, Case], opened: set[str]) -> Iterator[Step]:
     for row in content.suspicions:
         case = cases[row["suspicion_id"]]
         new = row["suspicion_id"] in opened
@@ -277,7 +252,7 @@ def _listings(content: _Content, cases: Mapping[str, Case], opened: set[str]) ->
         )  # fmt: skip
 
 
-def _marks(content: _Content, cases: Mapping[str, Case]) -> dict[Case, set[tuple[str, str]]]:
+def _marks(content: Content, cases: Mapping[str, Case]) -> dict[Case, set[tuple[str, str]]]:
     """What put each case on the list that this run speaks of last."""
     found = {}
     for row in content.suspicions:
@@ -288,7 +263,7 @@ def _marks(content: _Content, cases: Mapping[str, Case]) -> dict[Case, set[tuple
     return found
 
 
-def _units(content: _Content, cases: Mapping[str, Case]) -> Iterator[Unit]:
+def _units(content: Content, cases: Mapping[str, Case]) -> Iterator[Unit]:
     """What cases rest on, for accounts that see some units only."""
     for row in content.suspicions:
         facts = [content.facts.get(c, {}) for c in row["evidence_claim_ids"]]
@@ -296,7 +271,7 @@ def _units(content: _Content, cases: Mapping[str, Case]) -> Iterator[Unit]:
             yield Unit(case=cases[row["suspicion_id"]], kind=kind, code=code)
 
 
-def _freeze(content: _Content, cases: Mapping[str, Case]) -> None:
+def _freeze(content: Content, cases: Mapping[str, Case]) -> None:
     """Rationales, evidence claims and rule hits, as the run wrote them."""
     made = [
         Suspicion(
@@ -312,12 +287,12 @@ def _freeze(content: _Content, cases: Mapping[str, Case]) -> None:
     evidence = Evidence.objects.bulk_create(
         (e for p in pairs for e in _evidence(content, *p)), batch_size=_BATCH
     )
-    Lines.objects.bulk_create(_lines(content, evidence), batch_size=_BATCH)
-    Timeline.objects.bulk_create(_timelines(content, pairs), batch_size=_BATCH)
+    Lines.objects.bulk_create(lines_of(content, evidence), batch_size=_BATCH)
+    Timeline.objects.bulk_create(timelines_of(content, pairs), batch_size=_BATCH)
     RuleHit.objects.bulk_create((h for p in pairs for h in _hits(content, *p)), batch_size=_BATCH)
 
 
-def _evidence(content: _Content, suspicion: Suspicion, row: dict[str, Any]) -> Iterator[Evidence]:
+def _evidence(content: Content, suspicion: Suspicion, row: dict[str, Any]) -> Iterator[Evidence]:
     for place, claim_id in enumerate(row["evidence_claim_ids"], 1):
         claim = content.claims.get(claim_id, {})
         yield Evidence(
@@ -327,54 +302,7 @@ def _evidence(content: _Content, suspicion: Suspicion, row: dict[str, Any]) -> I
         )  # fmt: skip
 
 
-def _lines(content: _Content, evidence: Iterable[Evidence]) -> Iterator[Lines]:
-    """Lines of evidence claims, as far as the dataset has them."""
-    for claim in evidence:
-        rows = marked_lines(
-            content.details, claim.claim_id, content.hits.get(claim.claim_id, []), content.names
-        )
-        if rows:
-            odd = sum(bool(r["rules"] or r["dear"]) for r in rows)
-            yield Lines(evidence=claim, total=len(rows), odd=odd, rows=rows[:MOST_LINES])
-
-
-def _timelines(content: _Content, pairs: Iterable[tuple[Suspicion, dict[str, Any]]]) -> Iterator[Timeline]:
-    """The subjects over time: a person's claims, everybody else's days."""
-    for suspicion, row in pairs:
-        kind, subject = row["subject_kind"], row["subject_id"]
-        rows: list[list[Any]]
-        if kind == "ring":
-            rows = ring_days(content.rings.get(subject, ()))
-        elif kind in ("patient", "claim"):
-            patient = subject if kind == "patient" else content.facts.get(subject, {}).get("patient_id")
-            rows = content.details.claims.get(str(patient or ""), [])
-        else:
-            rows = content.details.days.get((kind, subject), [])
-        if rows:
-            yield Timeline(suspicion=suspicion, rows=rows)
-
-
-def _replace_portions(content: _Content, cases: Mapping[str, Case]) -> None:
-    """What of each case's newest evidence falls on whom."""
-    at_risk = {c: cents(r["amount_at_risk"]) or 0 for c, r in content.claims.items()}
-    current = {
-        row["suspicion_id"]: row for row in content.suspicions
-        if (case := cases[row["suspicion_id"]]).month == row["month"] and case.open
-    }  # fmt: skip
-    ids = [cases[s].pk for s in current]
-    for start in range(0, len(ids), _BATCH):
-        Portion.objects.filter(case__in=ids[start : start + _BATCH]).delete()
-    made = (
-        Portion(case=cases[s], kind=kind, code=code, name=name, claims=claims, cents=sum_)
-        for s, row in current.items()
-        for kind, code, name, claims, sum_ in portions(
-            row["evidence_claim_ids"], content.facts, at_risk, content.details
-        )
-    )
-    Portion.objects.bulk_create(made, batch_size=_BATCH)
-
-
-def _hits(content: _Content, suspicion: Suspicion, row: dict[str, Any]) -> Iterator[RuleHit]:
+def _hits(content: Content, suspicion: Suspicion, row: dict[str, Any]) -> Iterator[RuleHit]:
     for claim_id in row["evidence_claim_ids"]:
         for hit in content.hits.get(claim_id, ()):
             name, clause = content.names.get(hit["rule"], ("", ""))

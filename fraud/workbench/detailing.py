@@ -1,0 +1,87 @@
+"""A run's details into the workbench's tables: lines, what falls on whom, the subjects over time."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from fraud.workbench.desk import Lines, Portion, Timeline
+from fraud.workbench.details import MOST_LINES, cents, marked_lines, portions, ring_days
+from fraud.workbench.models import Case, Evidence, Suspicion
+
+if TYPE_CHECKING:
+    from fraud.workbench.publishing import Content
+
+_BATCH = 1000
+Rows = list[dict[str, Any]]
+
+
+def subjects_of(suspicions: Rows, facts: Mapping[str, Mapping[str, Any]]) -> dict[str, set[str]]:
+    """Whose past is shown: the subjects themselves, and the insured person of a claim."""
+    found: dict[str, set[str]] = {}
+    for row in suspicions:
+        found.setdefault(row["subject_kind"], set()).add(row["subject_id"])
+    patients = {str(facts.get(c, {}).get("patient_id") or "") for c in found.get("claim", ())} - {""}
+    return {**found, "patient": found.get("patient", set()) | patients}
+
+
+def ring_claims(folder: Path, suspicions: Rows) -> dict[str, Rows]:
+    """Claims of the listed rings, of all months looked at; none where an older run has no such file."""
+    listed = pa.array(sorted(s["subject_id"] for s in suspicions if s["subject_kind"] == "ring"), pa.string())
+    path = folder / "ring_claims.parquet"
+    if not path.is_file() or not len(listed):
+        return {}
+    found: dict[str, Rows] = {}
+    for row in pq.read_table(path, filters=pc.field("ring_id").isin(listed)).to_pylist():
+        found.setdefault(row["ring_id"], []).append(row)
+    return found
+
+
+def lines_of(content: "Content", evidence: Iterable[Evidence]) -> Iterator[Lines]:
+    """Lines of evidence claims, as far as the dataset has them."""
+    for claim in evidence:
+        rows = marked_lines(
+            content.details, claim.claim_id, content.hits.get(claim.claim_id, []), content.names
+        )
+        if rows:
+            odd = sum(bool(r["rules"] or r["dear"]) for r in rows)
+            yield Lines(evidence=claim, total=len(rows), odd=odd, rows=rows[:MOST_LINES])
+
+
+def timelines_of(content: "Content", pairs: Iterable[tuple[Suspicion, dict[str, Any]]]) -> Iterator[Timeline]:
+    """The subjects over time: a person's claims, everybody else's days."""
+    for suspicion, row in pairs:
+        kind, subject = row["subject_kind"], row["subject_id"]
+        rows: list[list[Any]]
+        if kind == "ring":
+            rows = ring_days(content.rings.get(subject, ()))
+        elif kind in ("patient", "claim"):
+            patient = subject if kind == "patient" else content.facts.get(subject, {}).get("patient_id")
+            rows = content.details.claims.get(str(patient or ""), [])
+        else:
+            rows = content.details.days.get((kind, subject), [])
+        if rows:
+            yield Timeline(suspicion=suspicion, rows=rows)
+
+
+def replace_portions(content: "Content", cases: Mapping[str, Case]) -> None:
+    """What of each case's newest evidence falls on whom."""
+    at_risk = {c: cents(r["amount_at_risk"]) or 0 for c, r in content.claims.items()}
+    current = {
+        row["suspicion_id"]: row for row in content.suspicions
+        if (case := cases[row["suspicion_id"]]).month == row["month"] and case.open
+    }  # fmt: skip
+    ids = [cases[s].pk for s in current]
+    for start in range(0, len(ids), _BATCH):
+        Portion.objects.filter(case__in=ids[start : start + _BATCH]).delete()
+    made = (
+        Portion(case=cases[s], kind=kind, code=code, name=name, claims=claims, cents=sum_)
+        for s, row in current.items()
+        for kind, code, name, claims, sum_ in portions(
+            row["evidence_claim_ids"], content.facts, at_risk, content.details
+        )
+    )
+    Portion.objects.bulk_create(made, batch_size=_BATCH)
