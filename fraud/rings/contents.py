@@ -22,7 +22,7 @@ AT_ONCE = 4_000_000
 _ITEMS = 10_000_000
 
 
-def contents(scope: Scope, claims: ir.Table) -> ir.Table:
+def contents(scope: Scope, claims: ir.Table, cuts: list[tuple[str, str]]) -> ir.Table:
     """Keep ``fx_ring_charges`` (claim and item) and return sums per claim.
 
     Parameters
@@ -30,6 +30,8 @@ def contents(scope: Scope, claims: ir.Table) -> ir.Table:
     scope : Scope
     claims : Table
         claim_id, person, place, settled_second.
+    cuts : list of (str, str)
+        Ranges of claim ids to work in, see `ranges`.
 
     Returns
     -------
@@ -42,12 +44,11 @@ def contents(scope: Scope, claims: ir.Table) -> ir.Table:
         place); resold (cents of boxes whose trace code stands on another person's claim too); rare (cents
         of rare costly items).
     """
-    cuts = _cuts(scope, claims)
     charges = _charges(scope, claims, cuts)
-    return _in_parts(scope, "ring_contents", len(cuts), lambda part: _summed(_within(charges, *cuts[part])))
+    return in_parts(scope, "ring_contents", len(cuts), lambda part: _summed(within(charges, *cuts[part])))
 
 
-def _cuts(scope: Scope, claims: ir.Table) -> list[tuple[str, str]]:
+def ranges(scope: Scope, claims: ir.Table) -> list[tuple[str, str]]:
     """Ranges of claim ids (from, and below; empty for no bound) of at most about `AT_ONCE` claims each.
 
     Ranges rather than remainders: files are mostly written in the order of the ids, so that a range is
@@ -63,13 +64,13 @@ def _cuts(scope: Scope, claims: ir.Table) -> list[tuple[str, str]]:
     return list(zip(["", *found[1:]], [*found[1:], ""], strict=True))
 
 
-def _within(rows: ir.Table, low: str, high: str) -> ir.Table:
+def within(rows: ir.Table, low: str, high: str) -> ir.Table:
     """Rows of a range of claim ids."""
     rows = rows.filter(rows.claim_id >= low) if low else rows
     return rows.filter(rows.claim_id < high) if high else rows
 
 
-def _in_parts(scope: Scope, name: str, parts: int, make: Callable[[int], ir.Table]) -> ir.Table:
+def in_parts(scope: Scope, name: str, parts: int, make: Callable[[int], ir.Table]) -> ir.Table:
     """Keep a table that is computed part by part; its parts share no rows."""
     if parts == 1:
         return scope.keep(name, make(0))
@@ -117,8 +118,8 @@ def _charges(scope: Scope, claims: ir.Table, cuts: list[tuple[str, str]]) -> ir.
     codes = scope.keep("ring_items", codes.drop("drug_class"))
 
     def rows(low: str, high: str) -> ir.Table:
-        out = _within(lines.filter(lines.item_code.notnull()), low, high)
-        some = _within(claims, low, high)
+        out = within(lines.filter(lines.item_code.notnull()), low, high)
+        some = within(claims, low, high)
         out = out.inner_join(some.select("claim_id", "person", "place", "settled_second"), "claim_id")
         return left(out, codes, "item_code")
 
@@ -140,16 +141,16 @@ def _charges(scope: Scope, claims: ir.Table, cuts: list[tuple[str, str]]) -> ir.
         return found.filter(found.cents > 0)
 
     parts = len(cuts)
-    found = _in_parts(scope, "ring_charged", parts, charged)
+    found = in_parts(scope, "ring_charged", parts, charged)
     of_person = lambda part: _early(found.filter(found.person % parts == part))  # noqa: E731
-    early = _in_parts(scope, "ring_early", parts, of_person)
+    early = in_parts(scope, "ring_early", parts, of_person)
     rare, resold = _rare(scope, found), _resold(scope, rows("", ""))
 
     def marked(part: int) -> ir.Table:
-        some, hurried, sold = (_within(t, *cuts[part]) for t in (found, early, resold))
+        some, hurried, sold = (within(t, *cuts[part]) for t in (found, early, resold))
         return _marked(some, hurried, sold, rare)
 
-    return _in_parts(scope, "ring_charges", parts, marked)
+    return in_parts(scope, "ring_charges", parts, marked)
 
 
 def _marked(found: ir.Table, early: ir.Table, resold: ir.Table, rare: ir.Table) -> ir.Table:

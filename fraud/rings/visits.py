@@ -10,7 +10,7 @@ import ibis.expr.types as ir
 from fraud.features import facts
 from fraud.features.measures import DAY, fixed_mean, integer, left, log, ratio
 from fraud.features.scope import Scope
-from fraud.rings.contents import contents
+from fraud.rings.contents import contents, in_parts, ranges, within
 
 SMALL = 30
 """Peer groups with fewer claims fall back to all claims of the visit type."""
@@ -66,7 +66,13 @@ def build(scope: Scope) -> ir.Table:
     dear = ratio(rows.log_amount - rows.usual, rows.spread).clip(-6.0, 6.0).fill_null(0.0)
     rows = rows.mutate(dear=dear)
     rows = rows.select(*(c for c in rows.columns if c not in ("usual", "spread", "group", "log_amount")))
-    return scope.keep("ring_visits", left(rows, contents(scope, claims), "claim_id"))
+    cuts = ranges(scope, claims)
+    charged = contents(scope, claims, cuts)
+
+    def some(part: int) -> ir.Table:
+        return left(within(rows, *cuts[part]), within(charged, *cuts[part]), "claim_id")
+
+    return in_parts(scope, "ring_visits", len(cuts), some)
 
 
 def _numbered(scope: Scope, claims: ir.Table, name: str, columns: tuple[str, ...]) -> ir.Table:
