@@ -157,14 +157,15 @@ def measure(database: str, suspicions: int, repeats: int) -> dict:
     _analyse()
     client = Client()
     client.force_login(head)
+    load = os.getloadavg()[0]
     found = {name: _times(client, f"/cases/?{query}", repeats) for name, query in PAGES.items()}
     for by in ("item", "department"):
         found[f"break down all the money by {by}"] = _times(client, f"/cases/drill/?by={by}", repeats)
     found["break down one department by doctor"] = _times(client, "/cases/drill/?by=doctor&department=K0042", repeats)
     ids = list(Case.objects.order_by("-expected_cents").values_list("pk", flat=True)[:CASE_PAGES])
-    times = [t for i in ids for t in _times(client, f"/cases/{i}/", repeats)]
-    found["a case"] = times
-    return {"publish": published, "cases": Case.objects.count(), "pages": found}
+    each = [_times(client, f"/cases/{i}/", repeats) for i in ids]
+    found["a case"] = {k: [t for one in each for t in one[k]] for k in ("wall", "busy")}
+    return {"publish": published, "pages": found, "load": (load, os.getloadavg()[0])}
 
 
 def _spread(cases, head) -> None:
@@ -187,33 +188,53 @@ def _analyse() -> None:
         cursor.execute("ANALYZE")
 
 
-def _times(client, address: str, repeats: int) -> list[float]:
-    """Milliseconds of some requests after one that is not counted."""
-    times = []
-    for _ in range(repeats + 1):
+def _times(client, address: str, repeats: int) -> dict[str, list[float]]:
+    """Milliseconds of some requests after one that is not counted, by the wall's and the processors' clock."""
+    wall, busy = [], []
+    for number in range(repeats + 1):
+        if number == 1:
+            before = _busy()
         started = time.perf_counter()
         response = client.get(address)
-        times.append(1000 * (time.perf_counter() - started))
+        wall.append(1000 * (time.perf_counter() - started))
         assert response.status_code == 200, (address, response.status_code)
-    return times[1:]
+    busy.append(1000 * (_busy() - before) / repeats)
+    return {"wall": wall[1:], "busy": busy}
+
+
+def _busy() -> float:
+    """Seconds that this process and its PostgreSQL backend have worked; a tick is a hundredth."""
+    from django.db import connection
+
+    if connection.vendor != "postgresql":
+        return time.process_time()
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_backend_pid()")
+        pid = cursor.fetchone()[0]
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return time.process_time() + (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def table(found: dict[str, dict], suspicions: int, repeats: int) -> str:
     """The measured figures as a page."""
     names = list(found)
-    head = " | ".join(f"{n} median | {n} slowest" for n in names)
+    head = " | ".join(f"{n} processor | {n} median | {n} slowest" for n in names)
+    load = ", ".join(f"{n} {found[n]['load'][0]:.1f} to {found[n]['load'][1]:.1f}" for n in names)
     text = [
         f"# {suspicions:,} suspicions: milliseconds on the server", "",
         f"Each page {repeats} times through the whole stack (middleware, audit trail, database, template; 50 rows), "
-        f"one request before them not counted. {platform.machine()}, {os.cpu_count()} cores, "
-        f"Python {platform.python_version()}. Made by `python experiments/workbench/list_speed.py`.", "",
-        f"| page | {head} |", "|---|" + "---|" * (2 * len(names)),
+        f"one request before them not counted. *Processor*: what the server and its database worked for a request; "
+        f"*median* and *slowest*: by the wall's clock, which also counts waiting for other work on the machine "
+        f"(load average {load}). {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}. "
+        "Made by `python experiments/workbench/list_speed.py`.", "",
+        f"| page | {head} |", "|---|" + "---|" * (3 * len(names)),
     ]  # fmt: skip
     for page in next(iter(found.values()))["pages"]:
         cells = []
         for name in names:
             times = found[name]["pages"][page]
-            cells += [f"{statistics.median(times):.0f}", f"{max(times):.0f}"]
+            cells += [f"{statistics.fmean(times['busy']):.0f}", f"{statistics.median(times['wall']):.0f}",
+                      f"{max(times['wall']):.0f}"]  # fmt: skip
         text.append(f"| {page} | " + " | ".join(cells) + " |")
     done = ", ".join(f"{found[n]['publish']:.0f} s on {n}" for n in names)
     text += ["", f"`fraud publish` of the same {suspicions:,} suspicions with their dataset took {done}.", ""]
