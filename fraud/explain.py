@@ -24,6 +24,8 @@ OTHER_CLAIMS = "other_claims"
 FEWEST_PEERS = 30
 # strongest features of a group among which the odd one tells the reason
 _CANDIDATES = 5
+# oddness of a value that six in ten peers are below of, in the suspicious direction
+_STANDS_OUT = 0.3
 _EVERYONE = "all"
 _ACTORS = {
     "patient": ("同一参保人", "the same patient"),
@@ -129,9 +131,10 @@ def _strongest(
 
     The telling feature is the strongest that is also odd against peers: a value like everybody's may
     move a tree's score but tells an auditor nothing. A missing value is told only if the group has
-    nothing else.
+    nothing else. Groups in which nothing stands out are left out, unless nothing else is left.
     """
     chosen = []
+    odd = set()
     for group in sorted(set(group_of.tolist())):
         members = np.flatnonzero(group_of == group).tolist()
         total = float(values[members].sum())
@@ -142,7 +145,10 @@ def _strongest(
         weight = {j: values[j] * _oddness(row, columns[j], words, peers) for j in likely if values[j] > 0}
         best = max(weight, key=lambda j: (weight[j], -j)) if weight else likely[0]
         chosen.append((int(best), total))
-    return sorted(chosen, key=lambda c: (-c[1], c[0]))
+        if _oddness(row, columns[best], words, peers) >= _STANDS_OUT:
+            odd.add(int(best))
+    ordered = sorted(chosen, key=lambda c: (-c[1], c[0]))
+    return [c for c in ordered if c[0] in odd] or ordered[:1]
 
 
 def _oddness(row: pd.Series, name: str, words: "Mapping[str, _Entry]", peers: "_Peers") -> float:
