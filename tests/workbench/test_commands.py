@@ -123,4 +123,5 @@ def test_several_processes_answer_are_replaced_and_end_together(tmp_path):
         server.stderr.close()
     time.sleep(0.5)
     stats = [Path(f"/proc/{pid}/stat") for pid in left]
-    assert [s for s in stats if s.exists() and ") Z " not in s.read_text()] == []  # gone, or only to be reaped
+    left = [s for s in stats if s.exists() and ") Z " not in s.read_text()]  # Z: gone, to be reaped
+    assert left == []
