@@ -222,9 +222,13 @@ class SparkEngine(Engine):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             self._session = _spark_session(settings, work)
+        self._schemas: dict[Path, Any] = {}
 
     def register(self, name: str, path: Path) -> None:  # noqa: D102
-        self._session.read.parquet(*part_files(path)).createOrReplaceTempView(name)
+        reader = self._session.read
+        if path in self._schemas:  # written here: reading the footers would be a job of its own
+            reader = reader.schema(self._schemas[path])
+        reader.parquet(*part_files(path)).createOrReplaceTempView(name)
 
     def create_view(self, name: str, expression: "ir.Table") -> None:  # noqa: D102
         self._session.sql(self.compile(expression, name)).createOrReplaceTempView(name)
@@ -235,7 +239,9 @@ class SparkEngine(Engine):
             return self._session.sql(self.compile(expression, name)).toArrow()
 
     def to_parquet(self, expression: "ir.Table", path: Path, name: str = "") -> None:  # noqa: D102
-        self._session.sql(self.compile(expression, name)).write.mode("overwrite").parquet(str(path))
+        frame = self._session.sql(self.compile(expression, name))
+        frame.write.mode("overwrite").parquet(str(path))
+        self._schemas[path] = frame.schema
 
     def close(self) -> None:
         """Leave the session running: starting one costs seconds and tests share it."""

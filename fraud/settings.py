@@ -154,7 +154,7 @@ class RingSettings(_Section):
         12, ge=1, description="Months of claims, the scored one included, in which rings are looked for."
     )
     max_q: Share = Field(
-        0.2, description="Rings with a larger false-discovery rate (q value) are not reported."
+        0.1, description="Rings with a larger false-discovery rate (q value) are not reported."
     )
     min_members: int = Field(4, ge=3, description="Fewest members of a ring.")
     membership: Share = Field(0.3, description="Fewest membership score of a member.")

@@ -28,6 +28,13 @@ trees = 20
 bags = 1
 min_positives = 5
 """
+# Small tables: compiling each query, by Spark and by the JVM, costs more than running it.
+os.environ.setdefault(
+    "PYSPARK_SUBMIT_ARGS",
+    "--driver-java-options '-XX:TieredStopAtLevel=1 -XX:+UseSerialGC' "
+    "--conf spark.sql.adaptive.enabled=false --conf spark.sql.codegen.wholeStage=false "
+    "--conf spark.sql.codegen.factoryMode=NO_CODEGEN pyspark-shell",
+)
 COMMAND = [sys.executable, "-c", "from fraud.cli import main; main()"]
 
 

@@ -132,9 +132,7 @@ def _joined(claims: pd.DataFrame, certain: np.ndarray, drawn: np.ndarray, seed: 
     for part, inside in enumerate((~listed, listed)):
         sure = inside & certain
         rest, sample = inside & ~certain, inside & drawn
-        rows, money_rows = _expanded(
-            int(rest.sum()), float(amount[rest].sum()), label[sample], amount[sample], random
-        )
+        rows, money_rows = _expanded(amount[rest], label[sample], amount[sample], random)
         found[part] = label[sure].sum() + rows
         money[part] = (label * amount)[sure].sum() + money_rows
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -148,15 +146,16 @@ def _joined(claims: pd.DataFrame, certain: np.ndarray, drawn: np.ndarray, seed: 
 
 
 def _expanded(
-    rows: int, total: float, label: np.ndarray, amount: np.ndarray, random: np.random.Generator
+    rest: np.ndarray, label: np.ndarray, amount: np.ndarray, random: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
     """Fraudulent claims and money among so many unseen ones, from a sample: the estimate, then draws.
 
     The number follows Jeffreys' posterior of a share (Brown, Cai and DasGupta 2001) for the claims that
     were not drawn; money follows the share, times what a fraudulent claim of the sample costs against
-    the mean claim (Bayesian bootstrap, Rubin 1981), 1 where none was found.
+    the mean claim (Bayesian bootstrap, Rubin 1981, with two claims of the stratum drawn at random beside
+    those found, because a few found ones do not show how dear others may be).
     """
-    n, hits = len(label), int(label.sum())
+    n, hits, rows, total = len(label), int(label.sum()), len(rest), float(rest.sum())
     unseen = max(rows - n, 0)
     if rows == 0:
         return np.zeros(DRAWS + 1), np.zeros(DRAWS + 1)
@@ -164,12 +163,11 @@ def _expanded(
     later = random.binomial(unseen, share)
     best = hits + unseen * hits / n if n else float("nan")
     counts = np.concatenate([[best], hits + later])
-    mean = total / rows
-    if not hits or mean <= 0:
-        return counts, counts * mean
-    weights = random.dirichlet(np.ones(hits), DRAWS)
-    each = np.concatenate([[amount[label > 0].mean()], weights @ amount[label > 0]])
-    return counts, np.minimum(counts * each, total)
+    weights = random.dirichlet(np.ones(hits + 2), DRAWS)
+    others = random.choice(rest, (DRAWS, 2))
+    each = weights[:, :hits] @ amount[label > 0] + (weights[:, hits:] * others).sum(axis=1)
+    mean = amount[label > 0].mean() if hits else total / rows
+    return counts, np.minimum(counts * np.concatenate([[mean], each]), total)
 
 
 def _interval(values: np.ndarray) -> Interval:

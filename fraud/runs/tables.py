@@ -168,7 +168,7 @@ RUN_TABLES: dict[str, Table] = {
                 _MONTH, _SUBJECT, _SCORE, _SUPERVISED, _ANOMALY,
                 _c("amount", "amount", "涉及金额", "amount at risk"),
                 _c("rule_amount", "amount", "规则争议金额", "amount that rules put at issue"),
-                _c("label", "float", "结论", "1 confirmed, 0 cleared, ever; empty where never audited", optional=True),
+                _c("label", "float", "结论", "1 confirmed, 0 cleared; empty if never audited", optional=True),
                 _c("random", "bool", "随机抽查", "whether it was audited at random"),
                 _c("scheme", "string", "违规类型", "what was confirmed", optional=True),
                 _c("decided_at", "timestamp", "结论时间", "when it was decided", optional=True),

@@ -78,7 +78,7 @@ def test_run_again_touches_nothing(place, sample, tmp_path, found):
     for _ in range(2):
         assert place.run("rings", sample, *SPAN, "--out", tmp_path).code == 0
     assert len(found) == 1
-    place.settings("[rings]\nmax_q = 0.1\n")
+    place.settings("[rings]\nmax_q = 0.05\n")
     assert place.run("rings", sample, *SPAN, "--out", tmp_path).code == 0
     assert len(found) == 2
 
@@ -89,7 +89,7 @@ def test_failure_leaves_the_earlier_folder(place, sample, tmp_path, found, monke
     def fail(*_):
         raise OSError(28, "No space left on device")
 
-    place.settings("[rings]\nmax_q = 0.1\n")
+    place.settings("[rings]\nmax_q = 0.05\n")
     monkeypatch.setattr("fraud.pipeline.collusion.write_rings_page", fail)
     assert place.run("rings", sample, *SPAN, "--out", tmp_path).code == 5
     assert whole(tmp_path / FOLDER)
