@@ -25,6 +25,13 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.add_typer(rules_app, name="rules")
+AuditsOption = Annotated[
+    str | None,
+    typer.Option(
+        "--audits",
+        help="Decisions beside the dataset's own: 'workbench' for its database, or a Parquet file.",
+    ),
+]
 _FULL = {getattr(errno, name) for name in ("ENOSPC", "EFBIG", "EDQUOT") if hasattr(errno, name)}
 
 
@@ -151,13 +158,7 @@ def train(
     promote: Annotated[
         bool, typer.Option("--promote/--challenger", help="Make the model champion, or only keep it.")
     ] = True,
-    audits: Annotated[
-        str | None,
-        typer.Option(
-            "--audits",
-            help="Decisions beside the dataset's own: 'workbench' for its database, or a Parquet file.",
-        ),
-    ] = None,
+    audits: AuditsOption = None,
     config: ConfigOption = None,
 ) -> None:
     """Train on what was known at the end of a month; tracked in MLflow."""
@@ -188,12 +189,13 @@ def score(
         list[str] | None,
         typer.Option("--allow", help="Score although this check of the gate fails (repeat for more)."),
     ] = None,
+    audits: AuditsOption = None,
     config: ConfigOption = None,
 ) -> None:
     """Score a month: ranked suspicions with reasons, in OUT/MONTH."""
     from fraud import pipeline
 
-    with bars() as progress:
+    with decided(audits, config) as more, bars() as progress:
         run = pipeline.score(
             dataset,
             month_of(month),
@@ -202,6 +204,7 @@ def score(
             progress,
             model=model,
             allow=tuple(allow or ()),
+            audits=more,
         )
     _show_run(run)
 

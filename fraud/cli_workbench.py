@@ -46,7 +46,7 @@ def _who() -> str:
 
 @contextmanager
 def decided(audits: str | None, config: Path | None) -> Iterator[Path | None]:
-    """File of decisions that training reads: the workbench's, written for the while, or one that is given."""
+    """File of decisions to read: the workbench's, written for the while, or one that is given."""
     if audits != "workbench":
         yield Path(audits) if audits else None
         return

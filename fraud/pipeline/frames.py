@@ -142,11 +142,14 @@ def latest(decisions: pd.DataFrame) -> pd.DataFrame:
     return ordered.drop_duplicates("subject_id", keep="last")
 
 
-def decisions(engine: Engine) -> pd.DataFrame:
-    """All decisions, later ones too: subject_kind, subject_id, outcome and decided_at."""
+def decisions(engine: Engine, more: pd.DataFrame | None = None) -> pd.DataFrame:
+    """All decisions, later ones and those of `more` too: subject_kind, subject_id, outcome and decided_at."""
     audits = relation("audits")
     columns = audits.select("subject_kind", "subject_id", "outcome", "decided_at")
-    return engine.to_arrow(columns, "decisions").to_pandas()
+    frame = engine.to_arrow(columns, "decisions").to_pandas()
+    if more is None or more.empty:
+        return frame
+    return pd.concat([frame, more[list(frame.columns)]], ignore_index=True)
 
 
 def read_frame(path: Path, months: Sequence[int] | None = None) -> pd.DataFrame:

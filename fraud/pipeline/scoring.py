@@ -43,11 +43,19 @@ from fraud.pipeline.ruling import (
     rule_set,
 )
 from fraud.pipeline.ruling import STAGE as RULES
-from fraud.pipeline.training import build_training, fit_scorers
+from fraud.pipeline.training import build_training, fit_scorers, read_audits
 from fraud.rings import Rings
 from fraud.rules.hits import Hits
 from fraud.rules.rule_set import RuleSet
-from fraud.runs import RunFolder, StageClock, code_version, fingerprint, input_facts, previous_list
+from fraud.runs import (
+    RunFolder,
+    StageClock,
+    code_version,
+    file_hash,
+    fingerprint,
+    input_facts,
+    previous_list,
+)
 from fraud.schema import ENTITIES, month_number, month_text
 from fraud.settings import Experiment, Settings
 from fraud.suspicion import attach_reasons, claim_rings, ring_reasons, roll_up, with_rules
@@ -108,6 +116,7 @@ def score(
     *,
     model: str = "champion",
     allow: tuple[str, ...] = (),
+    audits: Path | None = None,
 ) -> Run:
     """Score one month and publish its run folder, or publish nothing.
 
@@ -122,7 +131,10 @@ def score(
     model : str
         Alias or version of the registered model.
     allow : tuple of str
-        Checks of the quality gate that may fail.
+        Checks of the quality gate, and differences from earlier months, that may fail.
+    audits : Path, optional
+        Parquet file of decisions beside the dataset's own ``audits``, in the contract's columns: what was
+        cleared before shows as such, and rules are judged by them.
 
     Raises
     ------
@@ -133,6 +145,7 @@ def score(
     """
     number = month_number(month)
     rules = rule_set(settings)
+    more = None if audits is None else read_audits(audits)
     clock = StageClock(progress)
     with opened(dataset, settings, out) as (engine, canonical), RunFolder(out, month) as folder:
         require_month(engine, dataset, number)
@@ -144,6 +157,7 @@ def score(
         with clock.stage("模型 model"):
             chosen = _model(engine, dataset, number, model, settings, progress)
         facts = _facts(canonical, out, month, settings, chosen, allow, rules)
+        facts["audits"] = "" if audits is None else file_hash(audits)
         facts["fingerprint"] = fingerprint(facts)
         if folder.matches(facts["fingerprint"]):
             return Run(month, folder.final)
@@ -162,7 +176,7 @@ def score(
             hits = rule_hits(engine, [number], rules, frame, under(progress, RULES), index)
         clock.progress("评分与报告 score, report", 0, 2)
         with clock.stage("评分 score"):
-            decided = decisions(engine)
+            decided = decisions(engine, more)
             ruling = _Ruling(rules, hits, decided, audited_hits(out, month, decided))
             results = _results(tables, number, chosen, settings, previous_list(out, month), rings, ruling)
         clock.progress("评分与报告 score, report", 1, 2)
