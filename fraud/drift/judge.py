@@ -168,11 +168,20 @@ class _Look:
         ratio = own / float(np.median(earlier))
         return not low < ratio < high
 
+    def _tide(self, counts: pd.DataFrame) -> float:
+        """How the month is against those before it: the median over claims of their institutions' ratios."""
+        usual = counts[self.recent].median(axis=1)
+        known = usual >= FEWEST
+        if not known.any():
+            return 1.0
+        ratio = (counts.loc[known, self.month] / usual[known]).sort_values(kind="stable")
+        weight = usual[ratio.index].cumsum()
+        return float(ratio.iloc[int(np.searchsorted(weight, weight.iloc[-1] / 2))])
+
     def institutions(self) -> Iterator[Finding]:
         """Institutions without claims, or with far fewer or more than the month as a whole explains."""
         counts, fund = self.wide("claims"), self.wide("fund")
-        whole = counts.sum()
-        tide = whole[self.month] / max(float(np.median(whole[self.recent])), 1.0)
+        tide = self._tide(counts)
         paid = max(float(fund[self.recent].to_numpy().sum()), 1.0)
         for name, row in counts.iterrows():
             usual = float(np.median(row[self.recent]))
@@ -180,11 +189,12 @@ class _Look:
                 continue
             own, weight = float(row[self.month]), float(fund.loc[name, self.recent].sum()) / paid
             expected = usual * tide
-            if own < self.settings.missing_share * usual and not self._season_agrees(row, 0.2, math.inf):
+            gone = own < self.settings.missing_share * expected and expected >= 10
+            if gone and not self._season_agrees(row, 0.2, math.inf):
                 level = "stop" if weight >= self.settings.institution_weight else "warn"
                 where = ("claims", "institution_id", str(name))
                 yield self.finding(
-                    "institution_missing", level, where, own, usual, self.settings.missing_share, ",.0f"
+                    "institution_missing", level, where, own, expected, self.settings.missing_share, ",.0f"
                 )
                 continue
             low, high = 1 / self.settings.volume_ratio, self.settings.volume_ratio
