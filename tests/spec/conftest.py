@@ -17,7 +17,11 @@ def built_spark(tmp_path_factory: pytest.TempPathFactory) -> Built:
 
 
 @pytest.fixture(
-    params=["duckdb", pytest.param("spark", marks=[pytest.mark.spark, pytest.mark.xdist_group("spark")])]
+    params=[
+        pytest.param("duckdb", marks=pytest.mark.xdist_group("spec")),
+        # one group for all that needs Spark: a second worker would build every table again
+        pytest.param("spark", marks=[pytest.mark.spark, pytest.mark.xdist_group("spark")]),
+    ]
 )
 def built(request: pytest.FixtureRequest) -> Built:
     """Feature tables of every case, on each engine."""

@@ -7,9 +7,6 @@ from feature_cases import case
 
 from fraud.features.catalog import claim_context, features, of_entity
 
-# one worker builds each engine's tables once
-pytestmark = pytest.mark.xdist_group("spec")
-
 CASES = [
     case(
         "house",

@@ -4,9 +4,6 @@
 import pytest
 from feature_cases import case
 
-# one worker builds each engine's tables once
-pytestmark = pytest.mark.xdist_group("spec")
-
 CASES = [
     case(
         "frequency",
