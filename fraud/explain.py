@@ -142,10 +142,11 @@ def _strongest(
             continue
         told = [j for j in members if columns[j] not in row.index or not _missing(row[columns[j]])]
         likely = sorted(told or members, key=lambda j: (-values[j], j))[:_CANDIDATES]
-        weight = {j: values[j] * _oddness(row, columns[j], words, peers) for j in likely if values[j] > 0}
+        oddness = {j: _oddness(row, columns[j], words, peers) for j in likely}
+        weight = {j: values[j] * oddness[j] for j in likely if values[j] > 0}
         best = max(weight, key=lambda j: (weight[j], -j)) if weight else likely[0]
         chosen.append((int(best), total))
-        if _oddness(row, columns[best], words, peers) >= _STANDS_OUT:
+        if oddness[best] >= _STANDS_OUT:
             odd.add(int(best))
     ordered = sorted(chosen, key=lambda c: (-c[1], c[0]))
     return [c for c in ordered if c[0] in odd] or ordered[:1]

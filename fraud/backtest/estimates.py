@@ -54,9 +54,14 @@ class Estimates:
     audited_random: int
     trust: str
 
+    @property
+    def contradicted(self) -> tuple[str, ...]:
+        """Measures of which the ranked and the joined interval do not meet."""
+        return tuple(m for m in MEASURES if self.ranked[m].apart(self.joined[m]))
+
     def told(self) -> dict[str, Any]:
         """JSON-able."""
-        return asdict(self)
+        return asdict(self) | {"contradicted": list(self.contradicted)}
 
 
 def estimate(claims: pd.DataFrame, seed: int = 7) -> Estimates:
@@ -73,16 +78,15 @@ def estimate(claims: pd.DataFrame, seed: int = 7) -> Estimates:
     """
     audited = claims["label"].notna().to_numpy()
     drawn = claims["random"].to_numpy(dtype=bool) & audited
-    joined = _joined(claims, audited & ~drawn, drawn, seed)
+    reasoned = audited & ~drawn
     nobody = np.zeros(len(claims), dtype=bool)
-    alone = _joined(claims, nobody, drawn, seed)
+    counts = int(reasoned.sum()), int(drawn.sum())
     return Estimates(
-        _ranked(claims, audited & ~drawn),
-        alone,
-        joined,
-        int((audited & ~drawn).sum()),
-        int(drawn.sum()),
-        _trust(int((audited & ~drawn).sum()), int(drawn.sum())),
+        _ranked(claims, reasoned),
+        _joined(claims, nobody, drawn, seed),
+        _joined(claims, reasoned, drawn, seed),
+        *counts,
+        _trust(*counts),
     )
 
 
@@ -99,27 +103,21 @@ def _ranked(claims: pd.DataFrame, reasoned: np.ndarray) -> dict[str, Interval]:
     amount = part["amount"].to_numpy(float)
     random = np.random.default_rng(5)
     draws = [random.integers(0, len(part), len(part)) for _ in range(400)] if len(part) else []
-    whole = np.arange(len(part))
+    whole, money = np.arange(len(part)), label * amount
 
     def told(of: Any) -> Interval:
-        values = np.array([of(rows) for rows in draws], dtype=float)
-        known = values[np.isfinite(values)]
-        if not len(known):
-            return Interval(float("nan"), float("nan"), float("nan"))
-        low, high = np.quantile(known, [0.025, 0.975])
-        return Interval(float(of(whole)), float(low), float(high))
+        return _interval(np.array([of(rows) for rows in (whole, *draws)], dtype=float))
 
     return {
-        "prevalence": told(lambda r: _share(label[r].sum(), len(r))),
-        "precision": told(lambda r: _share(label[r][listed[r]].sum(), listed[r].sum())),
-        "recall": told(lambda r: _share(label[r][listed[r]].sum(), label[r].sum())),
-        "money_found": told(
-            lambda r: _share((label * amount)[r][listed[r]].sum(), (label * amount)[r].sum())
-        ),
+        "prevalence": told(lambda r: share(label[r].sum(), len(r))),
+        "precision": told(lambda r: share(label[r][listed[r]].sum(), listed[r].sum())),
+        "recall": told(lambda r: share(label[r][listed[r]].sum(), label[r].sum())),
+        "money_found": told(lambda r: share(money[r][listed[r]].sum(), money[r].sum())),
     }
 
 
-def _share(part: Any, whole: Any) -> float:
+def share(part: Any, whole: Any) -> float:
+    """Share of a whole; NaN of nothing."""
     return float(part) / float(whole) if whole > 0 else float("nan")
 
 
@@ -171,6 +169,7 @@ def _expanded(
 
 
 def _interval(values: np.ndarray) -> Interval:
+    """Interval of an estimate, the first value, by draws, the others."""
     known = values[1:][np.isfinite(values[1:])]
     if not len(known):
         return Interval(float("nan"), float("nan"), float("nan"))

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from fraud import evaluate
+from fraud.backtest.estimates import share
 
 WAYS = ("model", "amount", "rules")
 """Orders compared: expected recovery of the model, amount at risk alone, amount rules put at issue."""
@@ -68,7 +69,7 @@ def ranking(claims: pd.DataFrame, way: str) -> dict[str, Any]:
         Wilson interval) and the money.
     """
     label, order = claims["label"].to_numpy(float), order_of(claims, way)
-    amount = claims["amount"].to_numpy(float)
+    money = label * claims["amount"].to_numpy(float)
     value, low, high = evaluate.bootstrap(evaluate.average_precision, label, order)
     on = claims[f"listed_{way}"].to_numpy(bool)
     hits, rows = int(label[on].sum()), int(on.sum())
@@ -77,18 +78,14 @@ def ranking(claims: pd.DataFrame, way: str) -> dict[str, Any]:
         "average_precision": {"value": value, "low": low, "high": high},
         "listed": rows,
         "confirmed": hits,
-        "precision": {"value": hits / rows if rows else float("nan"), "low": p_low, "high": p_high},
-        "money": float((label * amount)[on].sum()),
-        "money_share": _share((label * amount)[on].sum(), (label * amount).sum()),
+        "precision": {"value": share(hits, rows), "low": p_low, "high": p_high},
+        "money": float(money[on].sum()),
+        "money_share": share(money[on].sum(), money.sum()),
     }
     for cut in (c for c in CUTS if c <= len(claims)):
         told[f"precision_at_{cut}"] = evaluate.precision_at(label, order, cut)
-        told[f"amount_at_{cut}"] = _share(_first(label * amount, order, label, cut), (label * amount).sum())
+        told[f"amount_at_{cut}"] = share(_first(money, order, label, cut), money.sum())
     return told
-
-
-def _share(part: float, whole: float) -> float:
-    return float(part / whole) if whole > 0 else float("nan")
 
 
 def _first(values: np.ndarray, order: np.ndarray, label: np.ndarray, cut: int) -> float:

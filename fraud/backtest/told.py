@@ -1,9 +1,7 @@
 """Everything a back-test says, as one JSON-able dictionary."""
 
-import json
 import math
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -56,17 +54,12 @@ def headline(figures: dict[str, Any]) -> dict[str, float]:
     return told
 
 
-def write(figures: dict[str, Any], path: Path) -> None:
-    """Write the figures as JSON; what is not known is null."""
-    text = json.dumps(_plain(figures), ensure_ascii=False, indent=1, sort_keys=True)
-    path.write_text(text + "\n", encoding="utf-8")
-
-
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """Figures as JSON can hold them: what is not known is null."""
     if isinstance(value, dict):
-        return {k: _plain(v) for k, v in value.items()}
+        return {k: plain(v) for k, v in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(v) for v in value]
+        return [plain(v) for v in value]
     if isinstance(value, float):
         return None if not math.isfinite(value) else round(value, 10)
     return value

@@ -1,6 +1,6 @@
 """Drift: whether a month's data look like the months before, before a model is asked about them."""
 
-from fraud.drift.judge import LEVELS, Drift, Finding, judge
+from fraud.drift.judge import CODES, LEVELS, Drift, Finding, judge
 from fraud.drift.profile import Profile, profile
 
-__all__ = ["LEVELS", "Drift", "Finding", "Profile", "judge", "profile"]
+__all__ = ["CODES", "LEVELS", "Drift", "Finding", "Profile", "judge", "profile"]

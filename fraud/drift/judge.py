@@ -16,6 +16,8 @@ RECENT = 3
 """Months before that say what is usual."""
 REFERENCE = 12
 """Months before whose codes are known."""
+EXPECTED = 10
+"""Fewest to be expected where none is found: by Poisson that happens once in 20,000 months."""
 FEWEST = 30
 """Claims a month that an institution must usually have to be judged by itself."""
 _WORDS = {
@@ -189,7 +191,7 @@ class _Look:
                 continue
             own, weight = float(row[self.month]), float(fund.loc[name, self.recent].sum()) / paid
             expected = usual * tide
-            gone = own < self.settings.missing_share * expected and expected >= 10
+            gone = own < self.settings.missing_share * expected and expected >= EXPECTED
             if gone and not self._season_agrees(row, 0.2, math.inf):
                 level = "stop" if weight >= self.settings.institution_weight else "warn"
                 where = ("claims", "institution_id", str(name))
@@ -272,14 +274,11 @@ class _Look:
         months = self.profile.institutions.groupby("month")[["claims", "refunds"]].sum()
         past = months.loc[self.recent]
         rate = float(past["refunds"].sum()) / max(float(past["claims"].sum()), 1.0)
-        expected, own = (
-            rate * float(months.loc[self.month, "claims"]),
-            float(months.loc[self.month, "refunds"]),
-        )
-        # Poisson: nothing where ten are expected happens once in 20,000 months
-        if expected >= 10 and own < self.settings.missing_share * expected:
+        claims, own = (float(months.loc[self.month, c]) for c in ("claims", "refunds"))
+        expected = rate * claims
+        if expected >= EXPECTED and own < self.settings.missing_share * expected:
             where = ("claims", "total_amount", "")
-            level = "stop" if own == 0 and expected >= 2 * 10 else "warn"
+            level = "stop" if own == 0 and expected >= 2 * EXPECTED else "warn"
             yield self.finding(
                 "refunds_missing", level, where, own, expected, self.settings.missing_share, ",.0f"
             )

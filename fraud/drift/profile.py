@@ -8,7 +8,7 @@ import ibis
 import ibis.expr.types as ir
 import pandas as pd
 
-from fraud.features.measures import exact_sum, fixed_mean, flag, left, log
+from fraud.features.measures import DAY, exact_sum, fixed_mean, flag, left, log
 from fraud.features.scope import Engine
 from fraud.schema import relation
 
@@ -97,7 +97,7 @@ def _institutions(claims: ir.Table) -> ir.Table:
 
 
 def _days(claims: ir.Table) -> ir.Table:
-    day = (claims.settled_second // 86_400).cast("int64")
+    day = (claims.settled_second // DAY).cast("int64")
     of = claims.mutate(day=day)
     return of.group_by(["month", "day"]).agg(claims=of.count(), repeats=exact_sum(of.repeat))
 
@@ -115,10 +115,8 @@ def _codes(claims: ir.Table, name: str) -> ir.Table:
 
 def _groups(claims: ir.Table, engine: Engine) -> dict[str, ir.Table]:
     patients = relation("patients")
-    columns = [
-        c for c in ("sex", "birth_date", "birth_year", "insurance_type", "region") if c in patients.columns
-    ]
-    rows = left(claims, patients.select("patient_id", *(f"{c}" for c in columns)), "patient_id")
+    about = patients.select("patient_id", "sex", "birth_date", "birth_year", "insurance_type", "region")
+    rows = left(claims, about, "patient_id")
     born = ibis.coalesce(rows.birth_date.year().cast("int64"), rows.birth_year)
     decade = ((rows.settled_at.year().cast("int64") - born) // 10).clip(0, 9).cast("int64").cast("string")
     values: dict[str, Any] = {

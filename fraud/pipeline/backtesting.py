@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 
 from fraud.backtest import told
 from fraud.engines import Engine, dataset_tables
@@ -26,7 +27,17 @@ from fraud.pipeline.ring_evidence import with_ring_evidence
 from fraud.pipeline.ruling import rule_hits, rule_set
 from fraud.pipeline.training import fit_scorers
 from fraud.report.backtest_page import write_backtest_page
-from fraud.runs import RUN_TABLES, RunFolder, StageClock, code_version, fingerprint, input_facts, write_table
+from fraud.rules.rule_set import RuleSet
+from fraud.runs import (
+    RUN_TABLES,
+    RunFolder,
+    StageClock,
+    code_version,
+    fingerprint,
+    input_facts,
+    write_json,
+    write_table,
+)
 from fraud.schema import month_number, month_text, relation
 from fraud.settings import Experiment, Settings
 
@@ -87,6 +98,7 @@ def backtest(
     clock = StageClock(progress)
     name = f"backtest-{experiment.name}-{first}-{last}"
     with opened(dataset, settings, out) as (engine, canonical), RunFolder(out, name) as folder:
+        rules = rule_set(settings)
         months = _scored_months(engine, dataset, begin, end)
         decided = labels(engine, experiment.target, _EVER)
         if decided.empty:
@@ -94,16 +106,16 @@ def backtest(
                 f"{dataset.name}: audits: no decision about a {experiment.target} to compare with. "
                 "Bring audits, or choose another target in the experiment."
             )
-        facts = _facts(canonical, first, last, experiment, settings)
+        facts = _facts(canonical, first, last, experiment, settings, rules)
         facts["fingerprint"] = fingerprint(facts)
         with clock.stage("特征 features"):
             tables = _tables(engine, months, experiment, settings, progress)
         with clock.stage("逐月 months"):
-            judged = _walk(engine, tables, months, experiment, settings, decided, progress)
+            judged = _walk(engine, tables, months, experiment, settings, rules, decided, progress)
         with clock.stage("报告 report"):
             figures = told.figures(judged, settings.list.capacity, _ways(experiment))
             write_table(judged, "backtest_scores", folder.part)
-            told.write(figures, folder.part / "figures.json")
+            write_json(told.plain(figures), folder.part / "figures.json")
             about = facts | {"name": dataset_name(dataset), "skipped": tables.skipped}
             write_backtest_page(figures, about, folder.part / "backtest.html")
         folder.write_manifest(facts | {"totals": {"rows": len(judged)}}, clock.measured())
@@ -131,7 +143,7 @@ def _track(
 
 
 def _facts(
-    dataset: Path, first: str, last: str, experiment: Experiment, settings: Settings
+    dataset: Path, first: str, last: str, experiment: Experiment, settings: Settings, rules: RuleSet
 ) -> dict[str, Any]:
     return {
         "inputs": input_facts(dataset_tables(dataset)),
@@ -139,7 +151,7 @@ def _facts(
         "experiment": experiment.model_dump(),
         "months": [first, last],
         "code": code_version(),
-        "rule_set": rule_set(settings).version,
+        "rule_set": rules.version,
         "engine": settings.engine.name,
     }
 
@@ -172,16 +184,19 @@ def _walk(
     months: Sequence[int],
     experiment: Experiment,
     settings: Settings,
+    rules: RuleSet,
     decided: pd.DataFrame,
     progress: Progress,
 ) -> pd.DataFrame:
     """Subjects of every scored month with their score then, and what was ever decided."""
     parts = []
+    column = pq.read_table(tables.paths[experiment.target], columns=["month"])["month"]
+    known = sorted(column.unique().to_pylist())
     for done, month in enumerate(months):
         if progress:
             progress("逐月 months", done, len(months))
-        scored = _scored(engine, tables, month, experiment, settings)
-        parts.append(_beside(engine, scored, month, experiment, settings))
+        scored = _scored(engine, tables, known, month, experiment, settings)
+        parts.append(_beside(engine, scored, month, experiment, rules))
     if progress:
         progress("逐月 months", len(months), len(months))
     rows = pd.concat(parts, ignore_index=True)
@@ -196,11 +211,15 @@ def _walk(
 
 
 def _scored(
-    engine: Engine, tables: FeatureTables, month: int, experiment: Experiment, settings: Settings
+    engine: Engine,
+    tables: FeatureTables,
+    known: Sequence[int],
+    month: int,
+    experiment: Experiment,
+    settings: Settings,
 ) -> pd.DataFrame:
     """Scores of a month by a model of the months before it and the decisions known when it began."""
     kind, last = experiment.target, month - 1 - experiment.maturity_months
-    known = sorted(int(m) for m in read_frame(tables.paths[kind])["month"].unique())
     months = [m for m in known if last - experiment.train_months < m <= last]
     if not months:
         raise DataError(f"no {kind} to train on in the months before {month_text(month)}.")
@@ -208,8 +227,7 @@ def _scored(
     shift = month - 1 - months[-1]
     asked = experiment.model_copy(update={"maturity_months": shift})
     scorer = fit_scorers(engine, tables, months, asked, settings, kinds=(kind,))[kind]
-    context = read_frame(tables.paths[kind])
-    context = context[context["month"].between(month - experiment.context_months + 1, month)]
+    context = read_frame(tables.paths[kind], range(month - experiment.context_months + 1, month + 1))
     now = context["month"] == month
     scores = scorer.score(context if scorer.needs_context else context[now]).loc[context.index[now]]
     frame = context[now]
@@ -221,12 +239,12 @@ def _scored(
 
 
 def _beside(
-    engine: Engine, scored: pd.DataFrame, month: int, experiment: Experiment, settings: Settings
+    engine: Engine, scored: pd.DataFrame, month: int, experiment: Experiment, rules: RuleSet
 ) -> pd.DataFrame:
     """Scores with what rules put at issue, and of claims the kind of institution and the department."""
     if experiment.target != "claim":
         return scored.assign(rule_amount=0.0, institution_kind=None, department=None)
-    hits = rule_hits(engine, [month], rule_set(settings)).claims
+    hits = rule_hits(engine, [month], rules).claims
     at_issue = hits["fund_at_issue"].astype(float) if len(hits) else pd.Series(dtype=float)
     claims, institutions, departments = (relation(t) for t in ("claims", "institutions", "departments"))
     chosen = claims.filter(claims.month == month)

@@ -9,11 +9,11 @@ import pandas as pd
 from fraud.drift import Drift
 from fraud.engines import Engine, sql_text
 from fraud.pipeline.collusion import first_month, measured_with, skipped_views, write_rings
-from fraud.pipeline.drifting import write as write_drift
+from fraud.pipeline.drifting import REPORT
 from fraud.report import ReportContent, write_html, write_xlsx
 from fraud.rings import Rings
 from fraud.rules.hits import Hits
-from fraud.runs import RunFolder, StageClock, history, write_suspicions_csv, write_table
+from fraud.runs import RunFolder, StageClock, history, write_json, write_suspicions_csv, write_table
 from fraud.schema import month_number, month_text, relation
 from fraud.settings import Settings
 
@@ -105,7 +105,7 @@ def _write_outputs(
     write_rings(results.rings, month_text(first), results.month, part)
     write_suspicions_csv(results.suspicions, part)
     checked.quality.write(part)
-    write_drift(checked.drift, part / "drift.json")
+    write_json(checked.drift.told(), part / REPORT)
     content = _content(results, checked, facts, engine, folder, settings)
     write_html(content, part / "report.html")
     write_xlsx(content, part / "suspicions.xlsx")

@@ -9,9 +9,10 @@ import pandas as pd
 
 from fraud.detectors.scorer import Scorer
 from fraud.engines import Engine, dataset_tables
-from fraud.errors import DataError, NotTrainedError
+from fraud.errors import NotTrainedError
 from fraud.features.build import FeatureTables, build
 from fraud.ingest import check
+from fraud.pipeline.allowing import refusal, refused_folder, split_allowed
 from fraud.pipeline.collusion import (
     STAGE,
     first_month,
@@ -19,7 +20,7 @@ from fraud.pipeline.collusion import (
     previous_members,
     rings_between,
 )
-from fraud.pipeline.drifting import drift_of, refuse_stops, split_allowed
+from fraud.pipeline.drifting import drift_of, refuse_stops
 from fraud.pipeline.frames import (
     KINDS,
     audited_before,
@@ -206,15 +207,10 @@ def _gate(
     accepted = split_allowed(allow, {c.name for c in quality.gate})
     refused = [c for c in failed if c.name not in accepted]
     if refused:
-        page = out / "refused" / month
-        quality.write(page)
-        raise DataError(
-            [
-                *(f"{dataset.name}: {c.name}: {c.message}." for c in refused),
-                f"Nothing was published. Read {page / 'quality.html'}; mend the data, or name what to "
-                f"accept: {' '.join('--allow ' + c.name for c in refused)}.",
-            ]
-        )
+        folder = refused_folder(out, month)
+        quality.write(folder)
+        problems = [f"{dataset.name}: {c.name}: {c.message}." for c in refused]
+        raise refusal(problems, folder / "quality.html", [c.name for c in refused])
     return quality
 
 

@@ -26,7 +26,6 @@ GROUP_WORDS = {
     "institution_kind": ("按机构类别", "by kind of institution"),
     "department": ("按专业", "by department"),
 }
-CUTS = (20, 50, 100, 200)
 TRUST_WORDS = {
     "joined": (
         "以“合并”一列为准：随机抽查足够多，能代表没有人看过的结算；按清单稽核的结果只说明看过的那些。",
@@ -70,8 +69,10 @@ def render_backtest(figures: Mapping[str, Any], about: Mapping[str, Any]) -> str
         groups=_groups(figures),
         estimates=_estimates(figures["estimates"]),
         trust=TRUST_WORDS[figures["estimates"]["trust"]],
-        apart=_apart(figures["estimates"]),
-        cuts=[c for c in CUTS if f"precision_at_{c}" in figures["all"]["ways"]["model"]],
+        apart=[MEASURE_WORDS[m][0] for m in figures["estimates"]["contradicted"]],
+        cuts=[
+            key.split("_")[-1] for key in figures["all"]["ways"]["model"] if key.startswith("precision_at_")
+        ],
         share=share,
         span=span,
         style=asset("report.css") + asset("backtest.css"),
@@ -226,16 +227,3 @@ def _estimates(estimates: Mapping[str, Any]) -> list[tuple[str, str, Any, Any, A
         (zh, en, estimates["ranked"][key], estimates["random"][key], estimates["joined"][key])
         for key, (zh, en) in MEASURE_WORDS.items()
     ]
-
-
-def _apart(estimates: Mapping[str, Any]) -> list[str]:
-    """Measures of which audits by rank alone and the joined estimate contradict each other."""
-    told = []
-    for key, (zh, _) in MEASURE_WORDS.items():
-        one, other = estimates["ranked"][key], estimates["joined"][key]
-        bounds = (one["low"], one["high"], other["low"], other["high"])
-        if all(math.isfinite(b) for b in bounds) and (
-            one["low"] > other["high"] or one["high"] < other["low"]
-        ):
-            told.append(zh)
-    return told

@@ -12,6 +12,7 @@ from fraud.runs.manifest import (
     previous_list,
     read_list,
     read_manifest,
+    write_json,
 )
 from fraud.runs.tables import (
     REASON,
@@ -40,6 +41,7 @@ __all__ = [
     "read_manifest",
     "reasons_text",
     "to_arrow",
+    "write_json",
     "write_suspicions_csv",
     "write_table",
 ]

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow.parquet as pq
 
 from fraud.errors import DataError, EngineError, UsageError
-from fraud.runs.manifest import canonical, file_hash, read_list, read_manifest
+from fraud.runs.manifest import file_hash, read_list, read_manifest, write_json
 from fraud.runs.tables import RUN_TABLES
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ class RunFolder:
             "outputs": [_output(p, self.part) for p in files],
             "measured": dict(measured or {}),
         }
-        (self.part / MANIFEST).write_text(canonical(manifest) + "\n", encoding="utf-8")
+        write_json(manifest, self.part / MANIFEST)
         self._complete = True
 
     def _publish(self) -> None:

@@ -30,6 +30,11 @@ def canonical(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, sort_keys=True, indent=1, allow_nan=False, default=_text)
 
 
+def write_json(value: Any, path: Path) -> None:
+    """Write `canonical` of a value as a file that ends with its line."""
+    path.write_text(canonical(value) + "\n", encoding="utf-8")
+
+
 def _text(value: Any) -> Any:
     return value.item() if hasattr(value, "item") else sorted(value) if isinstance(value, set) else str(value)
 

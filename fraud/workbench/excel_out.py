@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from fraud.report.content import VISIT_WORDS
 from fraud.runs import neutral
-from fraud.workbench.forms import ANSWER, ANSWERS, KEYS, REASON, Form, check_code
+from fraud.workbench.forms import ANSWER, ANSWERS, KEYS, REASON, Form, check_code, yuan
 from fraud.workbench.models import Case, Evidence
 from fraud.workbench.workflow import REASONS
 
@@ -150,7 +150,7 @@ def _evidence(sheet: "Worksheet", cases: list[Case], styles: dict[str, Any], ins
         put(sheet, row, 0, newest[claim.suspicion_id], "count", styles)
         for column, value in enumerate([claim.claim_id, *facts, " ".join(claim.rules)], 1):
             put(sheet, row, column, value, "text", styles)
-        at_risk = None if claim.at_risk_cents is None else claim.at_risk_cents / 100
+        at_risk = yuan(claim.at_risk_cents)
         put(sheet, row, len(_EVIDENCE) - 1, at_risk, "money", styles)
     sheet.freeze_panes(1, 1)
 

@@ -2,7 +2,6 @@
 
 import hashlib
 import unicodedata
-from datetime import datetime
 from pathlib import PureWindowsPath
 from typing import Any
 
@@ -158,12 +157,17 @@ def sheet_page(request: HttpRequest, sheet_id: int) -> HttpResponse:
     return _sheet_page(request, sheet, judged, applied=False)
 
 
+def _counts(judged: list[Judged]) -> dict[str, int]:
+    """Rows by outcome."""
+    return {code: sum(j.outcome == code for j in judged) for code in OUTCOMES}
+
+
 def _sheet_page(
     request: HttpRequest, sheet: ReplySheet, judged: list[Judged], applied: bool, status: int = 200
 ) -> HttpResponse:
     shown = {j.row.case for j in judged if j.outcome != EMPTY} - {None}
     cases = visible(request.user).in_bulk(sorted(shown)[:MOST_CASES])  # type: ignore[type-var]
-    counts = {code: sum(j.outcome == code for j in judged) for code in OUTCOMES}
+    counts = _counts(judged)
     context = {
         "sheet": sheet,
         "form": FORMS[sheet.form],
@@ -181,13 +185,9 @@ def sheet_apply(request: HttpRequest, sheet_id: int) -> HttpResponse:
     """Take the step of each good row; whatever is not good is listed and left."""
     sheet = _own(request, sheet_id)
     judged = list(apply(_rows(sheet), request.user))
-    counts = {code: sum(j.outcome == code for j in judged) for code in OUTCOMES}
-    sheet.applied_at, sheet.counts = _now(), counts
+    counts = _counts(judged)
+    sheet.applied_at, sheet.counts = timezone.now(), counts
     sheet.save(update_fields=["applied_at", "counts"])
     trail.record(request.user.get_username(), "sheet_applied", f"sheet:{sheet.pk}", **counts)
     messages.success(request, f"已登记 {counts[GOOD]} 行。")
     return _sheet_page(request, sheet, judged, applied=True)
-
-
-def _now() -> datetime:
-    return timezone.now()

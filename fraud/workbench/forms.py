@@ -84,7 +84,8 @@ def check_code(form: str, case_id: int, version: int) -> str:
     return salted_hmac("fraud.workbench.forms", told, algorithm="sha256").hexdigest()[:12]
 
 
-def _yuan(cents: int | None) -> float | None:
+def yuan(cents: int | None) -> float | None:
+    """Cents as the number of a cell."""
     return None if cents is None else cents / 100
 
 
@@ -108,7 +109,7 @@ FORMS: dict[str, Form] = {
             Q(state="sent"),
             (*_SUBJECT,
              ("违规类型 scheme", 16, "text", lambda c: SCHEMES.get(c.scheme, ("", ""))[0]),
-             ("认定金额（元）established", 16, "money", lambda c: _yuan(c.amount_cents)),
+             ("认定金额（元）established", 16, "money", lambda c: yuan(c.amount_cents)),
              *_WHY),
             {"认可": Answer("accept"),
              "部分认可": Answer("accept_partly", amount="below", words=True),
@@ -120,8 +121,8 @@ FORMS: dict[str, Form] = {
             "只有承办人能传回自己的案件。其他列请勿改动。",
             Q(state__in=("unassigned", "first_review")),
             (*_SUBJECT,
-             ("预期追回（元）expected", 15, "money", lambda c: _yuan(c.expected_cents)),
-             ("涉及金额（元）at risk", 15, "money", lambda c: _yuan(c.at_risk_cents)),
+             ("预期追回（元）expected", 15, "money", lambda c: yuan(c.expected_cents)),
+             ("涉及金额（元）at risk", 15, "money", lambda c: yuan(c.at_risk_cents)),
              ("概率 score", 8, "share", lambda c: c.score),
              ("结算笔数 claims", 9, "count", lambda c: c.claims),
              *_WHY),

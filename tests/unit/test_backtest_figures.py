@@ -12,6 +12,7 @@ import pytest
 
 from fraud.backtest import estimates, figures, told
 from fraud.report.backtest_page import render_backtest, verdict
+from fraud.runs import write_json
 
 ABOUT = {
     "name": "city", "months": ["2026-01", "2026-02"], "rule_set": "r", "code": {"package": "fraud"}, "skipped": {},
@@ -192,7 +193,7 @@ def test_intervals_cover_the_truth_about_as_often_as_they_say():
 
 def test_figures_are_json_and_the_page_answers_in_both_languages(tmp_path):
     said = told.figures(claims(decided=1.0), 20, figures.WAYS)
-    told.write(said, tmp_path / "figures.json")
+    write_json(told.plain(said), tmp_path / "figures.json")
     assert json.loads((tmp_path / "figures.json").read_text(encoding="utf-8"))["capacity"] == 20
     page = render_backtest(said, ABOUT)
     assert page == render_backtest(said, ABOUT)

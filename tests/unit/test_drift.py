@@ -16,7 +16,8 @@ import pytest
 from fraud.drift import Drift, Profile, judge, profile
 from fraud.engines import open_engine
 from fraud.errors import DataError, UsageError
-from fraud.pipeline.drifting import refuse_stops, split_allowed
+from fraud.pipeline.allowing import split_allowed
+from fraud.pipeline.drifting import refuse_stops
 from fraud.schema import month_number
 from fraud.settings import DriftSettings, EngineSettings
 
