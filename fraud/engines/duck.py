@@ -1,0 +1,83 @@
+"""DuckDB in this process: out of core, within a memory limit."""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from fraud.engines.base import Engine, part_files
+from fraud.errors import EngineError
+from fraud.settings import EngineSettings
+
+if TYPE_CHECKING:
+    import ibis.expr.types as ir
+
+
+def silence(connection: Any) -> None:
+    """Turn DuckDB's own progress bar off.
+
+    In a notebook without ipywidgets it is off already, and DuckDB refuses to hear of the setting.
+    """
+    if connection.execute("SELECT current_setting('enable_progress_bar')").fetchall()[0][0]:
+        connection.execute("SET enable_progress_bar = false")
+
+
+def connect(settings: EngineSettings, work: Path) -> Any:
+    """DuckDB connection within the memory limit, spilling below `work`, that downloads nothing."""
+    import duckdb
+
+    spill = Path(settings.spill) if settings.spill else work / "spill"
+    spill.mkdir(parents=True, exist_ok=True)
+    connection = duckdb.connect(
+        config={
+            "memory_limit": settings.memory_limit,
+            "threads": settings.threads,
+            "temp_directory": str(spill),
+            "preserve_insertion_order": True,
+            "autoinstall_known_extensions": False,
+            "autoload_known_extensions": False,
+        }
+    )
+    silence(connection)
+    return connection
+
+
+class DuckEngine(Engine):
+    """DuckDB in this process: out of core, within a memory limit."""
+
+    dialect = "duckdb"
+
+    def __init__(self, settings: EngineSettings, work: Path) -> None:
+        super().__init__(settings, work)
+        self._connection = connect(settings, work)
+
+    def register(self, name: str, path: Path) -> None:  # noqa: D102
+        self._connection.read_parquet(part_files(path)).create_view(name, replace=True)
+
+    def create_view(self, name: str, expression: "ir.Table") -> None:  # noqa: D102
+        self._connection.sql(self.compile(expression, name)).create_view(name, replace=True)
+
+    def to_arrow(self, expression: "ir.Table", name: str = "") -> pa.Table:  # noqa: D102
+        return self._run(expression, name, lambda relation: relation.to_arrow_table())
+
+    def to_parquet(self, expression: "ir.Table", path: Path, name: str = "") -> None:  # noqa: D102
+        beside = path.with_suffix(".part")
+        self._run(expression, name, lambda relation: relation.write_parquet(str(beside), compression="zstd"))
+        os.replace(beside, path)
+
+    def _run(self, expression: "ir.Table", name: str, read: Any) -> Any:
+        import duckdb
+
+        sql = self.compile(expression, name)
+        try:
+            return read(self._connection.sql(sql))
+        except (duckdb.OutOfMemoryException, duckdb.IOException) as error:
+            raise EngineError(
+                f"engine duckdb, stage {name or 'query'}: {str(error).splitlines()[0]}. "
+                "Free disk for spilled data, or raise [engine] memory_limit "
+                f"(now {self.settings.memory_limit})."
+            ) from error
+
+    def close(self) -> None:  # noqa: D102
+        self._connection.close()
