@@ -84,19 +84,18 @@ def settings() -> str:
     return "\n".join(text)
 
 
-def _sections(model: Any) -> str:
-    top, nested = [], []
-    for name, field in model.model_fields.items():
-        if hasattr(field.annotation, "model_fields"):
-            rows = [
-                (f"`{n}`", f"`{f.default!r}`", f.description)
-                for n, f in field.annotation.model_fields.items()
-            ]
-            nested.append(f"## [{name}]\n\n{_rows(('setting', 'default', 'what it does'), rows)}")
-        else:
-            top.append((f"`{name}`", f"`{field.default!r}`", field.description))
-    head = [_rows(("setting", "default", "what it does"), top)] if top else []
-    return "\n".join(head + nested)
+def _sections(model: Any, within: str = "") -> str:
+    """Tables of a model's fields and of the sections nested in it, one table a section."""
+    header = ("setting", "default", "what it does")
+    fields = model.model_fields.items()
+    nested = [(f"{within}{n}", f.annotation) for n, f in fields if hasattr(f.annotation, "model_fields")]
+    rows = [
+        (f"`{n}`", f"`{f.default!r}`", f.description)
+        for n, f in fields
+        if not hasattr(f.annotation, "model_fields")
+    ]
+    head = [_rows(header, rows)] if rows else []
+    return "\n".join(head + [f"## [{n}]\n\n{_sections(kind, f'{n}.')}" for n, kind in nested])
 
 
 def commands() -> str:

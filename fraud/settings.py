@@ -4,11 +4,13 @@ Name, default and help of a setting live here only; ``docs/settings.md`` is gene
 test fails when a setting is undocumented.
 """
 
+import re
 import tomllib
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from fraud.errors import UsageError
 
@@ -20,6 +22,68 @@ class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+_SPARK_NAME = re.compile(r"spark(\.[A-Za-z0-9_\-]+)+")
+_OWN_SPARK = {
+    "spark.master": "say [engine] master",
+    "spark.driver.memory": "say [engine] memory_limit",
+    "spark.local.dir": "say [engine] spill",
+    "spark.sql.shuffle.partitions": "say [engine.spark] shuffle_partitions",
+    "spark.sql.session.timeZone": "answers depend on it",
+    "spark.sql.ansi.enabled": "answers depend on it",
+    "spark.sql.caseSensitive": "answers depend on it",
+    "spark.sql.legacy.timeParserPolicy": "answers depend on it",
+}
+"""Entries of Spark's that the toolkit sets itself, and what to do instead."""
+
+
+def _flat(entries: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
+    """Entries by their full names: TOML reads ``spark.executor.memory`` without quotes as nested tables."""
+    for name, value in entries.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{before}{name}.")
+        else:
+            yield f"{before}{name}", value
+
+
+class SparkSettings(_Section):
+    """``[engine.spark]``: what only Spark needs."""
+
+    conf: dict[str, str | int | float | bool] = Field(
+        {},
+        description="Any entry of Spark's own configuration, such as `spark.executor.memory = \"8g\"`; those that answers depend on, or that other settings decide, are refused.",
+    )
+    shuffle_partitions: int = Field(
+        0,
+        ge=0,
+        description="Partitions of a shuffle; 0 for one per 16 MB of Parquet in the dataset, at least one per core of the cluster.",
+    )
+    python: str = Field(
+        "",
+        description="Python on the machines of the cluster, with this package installed; empty for the path of the one that runs.",
+    )
+    wait_seconds: int = Field(
+        60, ge=1, description="How long to wait for the master to answer, and for a first executor."
+    )
+
+    @field_validator("conf", mode="before")
+    @classmethod
+    def _checked(cls, value: Any) -> Any:
+        """Full names; refuses what is no entry of Spark's or not the user's to set."""
+        if not isinstance(value, Mapping):
+            return value
+        entries = dict(_flat(value))
+        problems = [f"{n}: no name of a Spark entry" for n in entries if not _SPARK_NAME.fullmatch(n)]
+        problems += [f"{n}: not yours to set; {_OWN_SPARK[n]}" for n in entries if n in _OWN_SPARK]
+        problems += [
+            f"{n}: a text, a number or true/false is wanted"
+            for n, v in entries.items()
+            if not isinstance(v, str | int | float)
+        ]
+        if problems:
+            raise ValueError("; ".join(problems))
+        return entries
+
+
 class EngineSettings(_Section):
     """``[engine]``: where expressions run."""
 
@@ -27,13 +91,21 @@ class EngineSettings(_Section):
     memory_limit: str = Field(
         "4GB",
         pattern=r"(?i)^\d+(\.\d+)? *[kmgt]i?b$",
-        description="Memory DuckDB may use before it spills to disk.",
+        description="Memory DuckDB may use before it spills to disk; of Spark, the heap of the driver (with a local master that is all of it).",
     )
-    threads: int = Field(2, ge=1, description="Threads of the engine and of model training.")
+    threads: int = Field(2, ge=1, description="Threads of DuckDB and of model training.")
     spill: str = Field(
-        "", description="Folder for spilled data; empty for a temporary folder beside the output."
+        "",
+        description="Folder for spilled data; empty for a temporary folder beside the output (Spark: its own).",
     )
-    master: str = Field("local[2]", description="Spark master URL; used when the engine is spark.")
+    master: str = Field(
+        "local[2]",
+        pattern=r"^(local(\[(\d+|\*)(, *\d+)?\])?|local-cluster\[\d+, *\d+, *\d+\]|spark://\S+|k8s://\S+|yarn)$",
+        description="Spark master: local[2], spark://host:7077, yarn, k8s://…; used when the engine is spark.",
+    )
+    spark: SparkSettings = Field(
+        default_factory=SparkSettings, description="What only Spark needs, see [engine.spark]."
+    )
 
 
 class GateSettings(_Section):
@@ -215,6 +287,10 @@ class WorkbenchSettings(_Section):
         description="Claims drawn at random per case of the list when a run is published, so that models can be judged without selection bias; the head of the office may choose another share in the pages.",
     )
     time_zone: str = Field("Asia/Shanghai", description="Time zone of what is shown and exported.")
+    language: Literal["zh-hans", "en", "browser"] = Field(
+        "zh-hans",
+        description="Language of the pages until a reader chooses one: zh-hans, en, or browser (what the browser prefers of the two).",
+    )
     sign_in: Literal["password", "ldap", "oidc"] = Field(
         "password",
         description="How people sign in: password (local accounts), or ldap (fraud[ldap]) or oidc (fraud[oidc]) beside local accounts.",

