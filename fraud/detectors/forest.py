@@ -9,6 +9,7 @@ import numpy as np
 
 from fraud.detectors import trees
 from fraud.detectors.calibration import Reference
+from fraud.detectors.rows import pieces
 
 if TYPE_CHECKING:
     import lightgbm
@@ -153,11 +154,7 @@ class Forest:
 
     def raw(self, matrix: np.ndarray, threads: int = 1) -> np.ndarray:
         """Minus the normalised mean path length, shape (rows,): near 0 is odd, near -1 ordinary."""
-        step = 20_000  # the scaled copy stays small
-        parts = [
-            trees.predict(self.booster, self._scaled(matrix[i : i + step]), threads)
-            for i in range(0, len(matrix), step)
-        ]
+        parts = [trees.predict(self.booster, self._scaled(piece), threads) for piece in pieces(matrix)]
         return np.concatenate(parts) if parts else np.zeros(0)
 
     def shapley(self, matrix: np.ndarray, threads: int = 1) -> tuple[np.ndarray, float]:

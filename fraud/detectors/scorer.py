@@ -19,6 +19,7 @@ from fraud.detectors.calibration import Platt, Reference, logit, share_out, sigm
 from fraud.detectors.forest import Forest, Scaling
 from fraud.detectors.frames import Audited, feature_columns, join_audits, matrix_of
 from fraud.detectors.probability import calibrate, held_out_curves, held_out_metrics
+from fraud.detectors.rows import Rows
 from fraud.detectors.supervised import Supervised
 from fraud.errors import NotTrainedError
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from fraud.settings import Experiment
 
 FORMAT = 2
+FILES = ("model.json", "forest.txt", "boosting.txt")
 _IMPORTANCE_ROWS = 50_000
 # months whose highest-scored rows the Shapley summary is taken over
 _LATEST = 3
@@ -67,7 +69,7 @@ class Scorer:
     @classmethod
     def fit(
         cls,
-        frame: pd.DataFrame,
+        frame: pd.DataFrame | Rows,
         labels: pd.DataFrame,
         experiment: "Experiment",
         progress: Callable[[str, int, int], None] | None = None,
@@ -79,8 +81,9 @@ class Scorer:
 
         Parameters
         ----------
-        frame : DataFrame
-            Feature table of the target, rows of the training months.
+        frame : DataFrame or Rows
+            Feature table of the target, rows of the training months; `Rows` keep theirs on disk, and
+            their features are chosen already.
         labels : DataFrame
             Columns subject_id, label (0/1), random, scheme, decided_at; may be empty.
         experiment : Experiment
@@ -106,8 +109,10 @@ class Scorer:
         """
         if not len(frame):
             raise NotTrainedError("There is no row to train on: the training months hold no claims.")
-        chosen = feature_columns(frame, experiment.include, experiment.exclude, features)
-        matrix = matrix_of(frame, chosen)
+        rows = frame
+        if not isinstance(rows, Rows):
+            rows = Rows.of(frame, feature_columns(frame, experiment.include, experiment.exclude, features))
+        chosen, matrix = rows.features, rows.matrix
         if progress:
             progress("isolation forest", 0, 1)
         signs = catalog_directions() if directions is None else directions
@@ -115,14 +120,14 @@ class Scorer:
         columns = _own_columns(chosen, experiment)
         forest = Forest.fit(matrix, direction, experiment.forest, experiment.seed, columns)
         scorer = cls(experiment.target, chosen, forest, threads=threads)
-        audited = join_audits(frame, labels, experiment.target)
-        scorer.summary = _opening(frame, audited, experiment, chosen)
+        audited = join_audits(rows.keys, labels, experiment.target)
+        scorer.summary = _opening(rows.keys, audited, experiment, chosen)
         too_few = words.too_few(audited, experiment.boosting.min_positives)
         if too_few is not None:
             scorer.summary["fallbacks"].append(too_few)
         else:
-            scorer._fit_supervised(frame, matrix, audited, experiment, progress)
-        scorer.summary["importance"] = scorer._importance(frame)
+            scorer._fit_supervised(rows.keys, matrix, audited, experiment, progress)
+        scorer.summary["importance"] = scorer._importance(rows)
         scorer.summary["messages"] = words.messages(scorer.summary)
         return scorer
 
@@ -186,12 +191,42 @@ class Scorer:
         NotTrainedError
             The columns are not those of training; names the differing ones.
         """
-        matrix = matrix_of(frame, self.features)
-        anomaly = self.forest.reference.percentile(self.forest.raw(matrix, self.threads))
+        return self.scored(frame, *self.raw(matrix_of(frame, self.features)))
+
+    def raw(self, matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Raw scores of rows by themselves: all that takes time, and sums of leaf values only.
+
+        Parameters
+        ----------
+        matrix : ndarray, shape (rows, features)
+            See `fraud.detectors.frames.matrix_of`.
+
+        Returns
+        -------
+        raw : ndarray, shape (rows,)
+            The forest's.
+        first : ndarray, shape (rows,)
+            First-stage margin, NaN where there is no supervised model.
+        """
+        raw = self.forest.raw(matrix, self.threads)
+        if self.supervised is None:
+            return raw, np.full(len(matrix), np.nan)
+        return raw, self.supervised.first(matrix, self.threads)
+
+    def scored(self, frame: pd.DataFrame, raw: np.ndarray, first: np.ndarray) -> pd.DataFrame:
+        """Scores from raw ones, as `score` gives them.
+
+        Parameters
+        ----------
+        frame : DataFrame
+            Its index; with a second stage also the actors and months of the rows.
+        raw, first : ndarray, shape (rows,)
+            From `raw`.
+        """
+        anomaly = self.forest.reference.percentile(raw)
         nothing = np.full(len(frame), np.nan)
         out = {"score": anomaly, "p_supervised": nothing, "anomaly": anomaly, "first_stage": nothing}
         if self.supervised is not None:
-            first = self.supervised.first(matrix, self.threads)
             margin = self.supervised.margin(frame, first)
             out["score"] = sigmoid(self.platt.logit(self._blend(margin, anomaly)))
             out["p_supervised"] = sigmoid(self.platt_supervised.logit(margin))
@@ -266,22 +301,25 @@ class Scorer:
             margin = self.supervised.first(matrix_of(whole, self.features), self.threads)
         return self.supervised.inputs(whole, margin)[whole.index.get_indexer(frame.index)]
 
-    def _importance(self, frame: pd.DataFrame, rows: int = 200) -> dict[str, float]:
+    def _importance(self, rows: Rows, highest: int = 200) -> dict[str, float]:
         """Mean absolute contribution over the highest-scored rows of the latest months, largest first."""
-        frame = frame[frame["month"] > frame["month"].max() - _LATEST]
+        month = rows.keys["month"].to_numpy()
+        late = np.flatnonzero(month > month.max() - _LATEST)
         if not self.needs_context:  # a sample tells as much as scoring every row again
-            frame = frame.iloc[:: max(1, len(frame) // _IMPORTANCE_ROWS)]
+            late = late[:: max(1, len(late) // _IMPORTANCE_ROWS)]
+        frame = rows.frame(late)
         scored = self.score(frame)
-        top = np.argsort(-scored["score"].to_numpy(), kind="stable")[:rows]
+        top = np.argsort(-scored["score"].to_numpy(), kind="stable")[:highest]
         context = frame.assign(first_stage=scored["first_stage"]).reset_index(drop=True)
         share = self.contributions(context.iloc[np.sort(top)], context).abs().mean()
         share = share.sort_values(ascending=False, kind="stable")
         return {str(k): round(float(v), 6) for k, v in share.items()}
 
-    def save(self, folder: Path) -> None:
-        """Write the model as JSON and tree text into `folder` (made if absent); no pickle."""
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "forest.txt").write_text(self.forest.text, encoding="utf-8", newline="\n")
+    def texts(self) -> dict[str, str]:
+        """The model as JSON and tree text, by file name; no pickle."""
+        texts = {"forest.txt": self.forest.text}
+        if self.supervised is not None:
+            texts["boosting.txt"] = self.supervised.boosting.text
         document = {
             "format": FORMAT,
             "target": self.target,
@@ -291,14 +329,20 @@ class Scorer:
                 "scaling": self.forest.scaling.as_dict(),
                 "reference": self.forest.reference.as_dict(),
             },
-            "supervised": None if self.supervised is None else self.supervised.save(folder),
+            "supervised": None if self.supervised is None else self.supervised.as_dict(),
             "anomaly_weight": self.anomaly_weight,
             "platt": [self.platt.slope, self.platt.intercept],
             "platt_supervised": [self.platt_supervised.slope, self.platt_supervised.intercept],
             "summary": self.summary,
         }
         text = json.dumps(document, ensure_ascii=False, sort_keys=True, indent=1, allow_nan=False)
-        (folder / "model.json").write_text(text + "\n", encoding="utf-8", newline="\n")
+        return {**texts, "model.json": text + "\n"}
+
+    def save(self, folder: Path) -> None:
+        """Write `texts` into `folder` (made if absent)."""
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, text in self.texts().items():
+            (folder / name).write_text(text, encoding="utf-8", newline="\n")
 
     @classmethod
     def load(cls, folder: Path, threads: int = 1) -> "Scorer":
@@ -310,21 +354,35 @@ class Scorer:
             The folder holds no model, or one of another format.
         """
         try:
-            data = json.loads((folder / "model.json").read_text(encoding="utf-8"))
-            forest_text = (folder / "forest.txt").read_text(encoding="utf-8")
-        except (FileNotFoundError, NotADirectoryError, ValueError) as error:
+            paths = [folder / name for name in FILES]
+            texts = {p.name: p.read_text(encoding="utf-8") for p in paths if p.exists()}
+            return cls.from_texts(texts, threads)
+        except (KeyError, ValueError) as error:
             raise NotTrainedError(
                 f"{folder.name}: no readable model here ({type(error).__name__}). "
                 "Train one with `fraud train`."
             ) from None
+        except NotTrainedError as error:
+            raise NotTrainedError(f"{folder.name}: {error}") from None
+
+    @classmethod
+    def from_texts(cls, texts: Mapping[str, str], threads: int = 1) -> "Scorer":
+        """Rebuild from `texts`.
+
+        Raises
+        ------
+        NotTrainedError
+            The model is of another format.
+        """
+        data = json.loads(texts["model.json"])
         if data.get("format") != FORMAT:
             raise NotTrainedError(
-                f"{folder.name}: model format {data.get('format')}, this version reads {FORMAT}; train again."
+                f"model format {data.get('format')}, this version reads {FORMAT}; train again."
             )
         forest = Forest(
             np.asarray(data["forest"]["columns"], dtype=int),
             Scaling.from_dict(data["forest"]["scaling"]),
-            forest_text,
+            texts["forest.txt"],
             Reference.from_dict(data["forest"]["reference"]),
         )
         part = data["supervised"]
@@ -332,7 +390,7 @@ class Scorer:
             target=data["target"],
             features=tuple(data["features"]),
             forest=forest,
-            supervised=None if part is None else Supervised.load(folder, part),
+            supervised=None if part is None else Supervised.from_dict(texts["boosting.txt"], part),
             anomaly_weight=float(data["anomaly_weight"]),
             platt=Platt(*data["platt"]),
             platt_supervised=Platt(*data["platt_supervised"]),

@@ -62,7 +62,8 @@ def fit(
     surest = round(weak.share * len(pool))
     if not surest:
         return first
-    order = np.argsort(-first.margin(matrix[pool], threads), kind="stable")
+    # all rows are scored, not a copy of the pool's: it is nearly all of them
+    order = np.argsort(-first.margin(matrix, threads)[pool], kind="stable")
     likely = np.sort(pool[order[:surest]])
     # the next as many are left out: neither positive nor negative is safe to say of them
     rest = np.setdiff1d(background, pool[order[: 2 * surest]])

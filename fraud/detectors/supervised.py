@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -70,18 +69,16 @@ class Supervised:
         start = self.second.intercept + (base - self.second.center[0]) * slope
         return np.column_stack([values * slope, terms[:, 1:]]), float(start)
 
-    def save(self, folder: Path) -> dict[str, Any]:
-        """Write the trees into `folder`; returns what goes into the model's JSON."""
-        (folder / "boosting.txt").write_text(self.boosting.text, encoding="utf-8", newline="\n")
+    def as_dict(self) -> dict[str, Any]:
+        """JSON-able form of all but the trees; `from_dict` is the inverse."""
         return {
             "rounds": self.boosting.rounds,
             "second_stage": None if self.second is None else self.second.as_dict(),
         }
 
     @classmethod
-    def load(cls, folder: Path, data: Mapping[str, Any]) -> "Supervised":
-        """Read what `save` wrote."""
-        text = (folder / "boosting.txt").read_text(encoding="utf-8")
+    def from_dict(cls, text: str, data: Mapping[str, Any]) -> "Supervised":
+        """Rebuild from the trees' text and `as_dict`."""
         second = data["second_stage"]
         return cls(
             Boosting(text, int(data["rounds"])), None if second is None else SecondStage.from_dict(second)

@@ -1,7 +1,7 @@
 """What every engine does: registers a dataset's tables, runs expressions, records their SQL."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,9 @@ from fraud.settings import EngineSettings
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
+
+
+Batches = Iterator[pa.RecordBatch]
 
 
 def dataset_tables(folder: Path) -> dict[str, Path]:
@@ -109,6 +112,11 @@ class Engine(ABC):
         self.statements.append((name, sql))
         return sql
 
+    @property
+    def threads(self) -> int:
+        """Threads that a function given to `map_batches` may use."""
+        return self.settings.threads
+
     @abstractmethod
     def register(self, name: str, path: Path) -> None:
         """Make the Parquet at `path` (a file or a folder of parts) readable as `name`."""
@@ -124,6 +132,42 @@ class Engine(ABC):
     @abstractmethod
     def to_parquet(self, expression: "ir.Table", path: Path, name: str = "") -> None:
         """Run an expression and write its rows to `path` (a folder of parts on Spark)."""
+
+    @abstractmethod
+    def map_batches(
+        self,
+        path: Path,
+        columns: Sequence[str],
+        function: Callable[[Batches], Batches],
+        schema: pa.Schema,
+        months: Sequence[int] | None = None,
+        name: str = "",
+    ) -> pa.Table:
+        """Run a function over the rows of a Parquet table, part by part, and collect what it yields.
+
+        Parameters
+        ----------
+        path : Path
+            A file or a folder of parts.
+        columns : sequence of str
+            Columns the function is given.
+        function : callable
+            From record batches to record batches of `schema`; a function of a module, or a
+            `functools.partial` of one over plain values, that keeps nothing between calls: Spark runs it
+            once for each part, in other processes and possibly again. Few rows of little should come
+            back: they are collected.
+        schema : pyarrow.Schema
+            Of what the function yields.
+        months : sequence of int, optional
+            Only rows whose ``month`` is one of these.
+        name : str
+            For messages.
+
+        Returns
+        -------
+        pyarrow.Table
+            In no particular order.
+        """
 
     @abstractmethod
     def close(self) -> None:

@@ -1,17 +1,21 @@
 """DuckDB in this process: out of core, within a memory limit."""
 
 import os
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
+import pyarrow.dataset as pads
 
-from fraud.engines.base import Engine, part_files
+from fraud.engines.base import Batches, Engine, part_files
 from fraud.errors import EngineError
 from fraud.settings import EngineSettings
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
+
+_BATCH_ROWS = 16_384
 
 
 def silence(connection: Any) -> None:
@@ -65,6 +69,26 @@ class DuckEngine(Engine):
         beside = path.with_suffix(".part")
         self._run(expression, name, lambda relation: relation.write_parquet(str(beside), compression="zstd"))
         os.replace(beside, path)
+
+    def map_batches(  # noqa: D102
+        self,
+        path: Path,
+        columns: Sequence[str],
+        function: Callable[[Batches], Batches],
+        schema: pa.Schema,
+        months: Sequence[int] | None = None,
+        name: str = "",
+    ) -> pa.Table:
+        wanted = None if months is None else pads.field("month").isin(list(months))
+        batches = pads.dataset(part_files(path)).to_batches(
+            columns=list(columns),
+            filter=wanted,
+            batch_size=_BATCH_ROWS,
+            # read little ahead: a batch of some 250 features is 30 MB
+            batch_readahead=1,
+            fragment_readahead=1,
+        )
+        return pa.Table.from_batches(function(iter(batches)), schema)
 
     def _run(self, expression: "ir.Table", name: str, read: Any) -> Any:
         import duckdb

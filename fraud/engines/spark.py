@@ -1,14 +1,14 @@
 """Spark, local or a cluster: reads and writes Parquet, hands over Arrow, never pandas."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
 from fraud.engines import session
-from fraud.engines.base import Engine, dataset_tables, part_files
+from fraud.engines.base import Batches, Engine, dataset_tables, part_files
 from fraud.engines.failures import told
 from fraud.settings import EngineSettings
 
@@ -28,6 +28,11 @@ class SparkEngine(Engine):
             self._session = session.start(settings, work, self)
         self._schemas: dict[Path, Any] = {}
         self._split()
+
+    @property
+    def threads(self) -> int:
+        """One: a core runs a part, and the parts run at once."""
+        return 1
 
     def open_dataset(self, folder: Path) -> None:  # noqa: D102
         self._split([f for path in dataset_tables(folder).values() for f in part_files(path)])
@@ -64,6 +69,23 @@ class SparkEngine(Engine):
             frame = self._session.sql(sql)
             frame.write.mode("overwrite").parquet(str(path))
             self._schemas[path] = frame.schema
+
+    def map_batches(  # noqa: D102
+        self,
+        path: Path,
+        columns: Sequence[str],
+        function: Callable[[Batches], Batches],
+        schema: pa.Schema,
+        months: Sequence[int] | None = None,
+        name: str = "",
+    ) -> pa.Table:
+        from pyspark.sql.pandas.types import from_arrow_schema
+
+        with told(name, self.settings):
+            rows = self._read(path)
+            if months is not None:
+                rows = rows.where(rows["month"].isin(list(months)))
+            return _collected(rows.select(*columns).mapInArrow(function, from_arrow_schema(schema)))
 
     def close(self) -> None:
         """Leave the session running for the next engine of this process."""
