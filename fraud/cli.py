@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from fraud import __version__
+from fraud.cli_models import add_to as add_models_to
 from fraud.cli_rules import rules_app
 from fraud.cli_workbench import add_to as add_workbench_to
 from fraud.cli_workbench import decided
@@ -156,8 +157,14 @@ def train(
         Path | None, typer.Option("--experiment", help="Experiment file; defaults when left out.")
     ] = None,
     promote: Annotated[
-        bool, typer.Option("--promote/--challenger", help="Make the model champion, or only keep it.")
-    ] = True,
+        bool,
+        typer.Option(
+            "--promote/--challenger",
+            help="Make the model champion as --by decides, or challenger. The first is champion anyway.",
+        ),
+    ] = False,
+    by: Annotated[str, typer.Option("--by", help="Who promotes it.")] = "",
+    reason: Annotated[str, typer.Option("--reason", help="Why.")] = "",
     audits: AuditsOption = None,
     config: ConfigOption = None,
 ) -> None:
@@ -173,6 +180,8 @@ def train(
             settings_of(config),
             progress,
             promote=promote,
+            by=by,
+            reason=reason,
             audits=more,
         )
     for line in trained.summary_lines():
@@ -217,6 +226,12 @@ def backtest(
     experiment: Annotated[
         Path | None, typer.Option("--experiment", help="Experiment file; defaults when left out.")
     ] = None,
+    model: Annotated[
+        str,
+        typer.Option(
+            "--model", help="Alias or version of a model that scores every month as it is; none is trained."
+        ),
+    ] = "",
     out: OutOption = Path("runs"),
     config: ConfigOption = None,
 ) -> None:
@@ -233,6 +248,7 @@ def backtest(
             load_experiment(experiment),
             settings_of(config),
             progress,
+            model=model,
         )
     _show_backtest(run)
 
@@ -272,6 +288,7 @@ def serve(
     run(settings, ready=lambda address: typer.echo(f"Prescriptions are checked at {address}", err=True))
 
 
+add_models_to(app)
 add_workbench_to(app)  # here, so that help lists its commands after those before it in a month
 
 

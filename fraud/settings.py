@@ -192,6 +192,32 @@ class ListSettings(_Section):
     )
 
 
+class PromotionSettings(_Section):
+    """``[promotion]``: what `fraud promote` asks of a challenger before it becomes champion."""
+
+    months: int = Field(3, ge=1, description="Fewest months that both back-tests scored.")
+    decided: int = Field(100, ge=1, description="Fewest decided subjects in these months.")
+    confirmed: int = Field(20, ge=1, description="Fewest confirmed ones among them.")
+    lead: float = Field(
+        0.0,
+        ge=-1,
+        le=1,
+        description="The lower bound of the challenger's lead in average precision (95 %, paired) must be above this; a little below 0 lets a merely refreshed model through.",
+    )
+    money_margin: Share = Field(
+        0.05,
+        description="The lower bound of its lead in confirmed money at capacity, as a share of all confirmed money, must not be further below 0 than this.",
+    )
+    random_decided: int = Field(
+        30, ge=1, description="Fewest random audits with which the random slice has a say."
+    )
+    random_confirmed: int = Field(5, ge=1, description="Fewest confirmed ones among them.")
+    random_margin: Share = Field(
+        0.1,
+        description="On the random slice the lower bound of the lead in average precision must not be further below 0 than this.",
+    )
+
+
 class TrackingSettings(_Section):
     """``[tracking]``: MLflow."""
 
@@ -333,6 +359,7 @@ class Settings(_Section):
     rules: RuleSettings = Field(default_factory=RuleSettings)
     rings: RingSettings = Field(default_factory=RingSettings)
     service: ServiceSettings = Field(default_factory=ServiceSettings)
+    promotion: PromotionSettings = Field(default_factory=PromotionSettings)
     tracking: TrackingSettings = Field(default_factory=TrackingSettings)
     workbench: WorkbenchSettings = Field(default_factory=WorkbenchSettings)
 

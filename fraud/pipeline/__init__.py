@@ -4,6 +4,7 @@ from fraud.pipeline.backtesting import Backtest, backtest
 from fraud.pipeline.collusion import RingRun, find_rings
 from fraud.pipeline.demonstration import demo
 from fraud.pipeline.drifting import check_drift
+from fraud.pipeline.promoting import Switched, promote, roll_back, switches
 from fraud.pipeline.scoring import Run, score
 from fraud.pipeline.training import Trained, train
 
@@ -11,11 +12,15 @@ __all__ = [
     "Backtest",
     "RingRun",
     "Run",
+    "Switched",
     "Trained",
     "backtest",
     "check_drift",
     "demo",
     "find_rings",
+    "promote",
+    "roll_back",
     "score",
+    "switches",
     "train",
 ]

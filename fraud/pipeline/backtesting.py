@@ -10,9 +10,11 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from fraud.backtest import told
+from fraud.detectors.scorer import Scorer
 from fraud.engines import Engine, dataset_tables
 from fraud.errors import DataError, UsageError
 from fraud.features.build import FeatureTables, build
+from fraud.pipeline.chosen import Model, named
 from fraud.pipeline.frames import (
     KINDS,
     dataset_name,
@@ -70,6 +72,8 @@ def backtest(
     experiment: Experiment,
     settings: Settings,
     progress: Progress = None,
+    *,
+    model: str = "",
 ) -> Backtest:
     """Train and score month by month on what was known then, and publish the comparison.
 
@@ -83,11 +87,14 @@ def backtest(
         The back-test goes into ``backtest-NAME-FIRST-LAST`` in it.
     experiment : Experiment
         What is trained; its target's decisions are compared with.
+    model : str
+        Alias or version of a registered model that scores every month as it is, instead of one trained
+        for each month; its own experiment counts. Months up to its last training month are refused.
 
     Raises
     ------
     UsageError
-        `last` is before `first`.
+        `last` is before `first`, or `first` is a month the model was trained on.
     DataError
         A month to score holds no claims, none precedes the first, or nothing was ever decided about
         subjects of the target's kind.
@@ -96,7 +103,9 @@ def backtest(
     if end < begin:
         raise UsageError(f"--to {last} is before --from {first}; write the earlier month first.")
     clock = StageClock(progress)
-    name = f"backtest-{experiment.name}-{first}-{last}"
+    frozen = _frozen(dataset, model, first, settings) if model else None
+    experiment = experiment if frozen is None else frozen.experiment
+    name = f"backtest-{experiment.name}{'' if frozen is None else f'-v{frozen.version}'}-{first}-{last}"
     with opened(dataset, settings, out) as (engine, canonical), RunFolder(out, name) as folder:
         rules = rule_set(settings)
         months = _scored_months(engine, dataset, begin, end)
@@ -106,12 +115,12 @@ def backtest(
                 f"{dataset.name}: audits: no decision about a {experiment.target} to compare with. "
                 "Bring audits, or choose another target in the experiment."
             )
-        facts = _facts(canonical, first, last, experiment, settings, rules)
+        facts = _facts(canonical, first, last, experiment, settings, rules, frozen)
         facts["fingerprint"] = fingerprint(facts)
         with clock.stage("特征 features"):
             tables = _tables(engine, months, experiment, settings, progress)
         with clock.stage("逐月 months"):
-            judged = _walk(engine, tables, months, experiment, settings, rules, decided, progress)
+            judged = _walk(engine, tables, months, experiment, settings, rules, decided, progress, frozen)
         with clock.stage("报告 report"):
             figures = told.figures(judged, settings.list.capacity, _ways(experiment))
             write_table(judged, "backtest_scores", folder.part)
@@ -121,6 +130,19 @@ def backtest(
         folder.write_manifest(facts | {"totals": {"rows": len(judged)}}, clock.measured())
     _track(experiment, settings, dataset, first, last, figures, folder.final)
     return Backtest(first, last, folder.final, figures)
+
+
+def _frozen(dataset: Path, alias: str, first: str, settings: Settings) -> Model:
+    """Registered model that is to score months after its training."""
+    from fraud import tracking
+
+    found = Model(**tracking.load_model(dataset_name(dataset), alias, settings))
+    if found.until >= first:
+        raise UsageError(
+            f"--from {first}: {found.name} version {found.version} was trained until {found.until} and knew "
+            f"decisions up to then; begin with {month_text(month_number(found.until) + 1)} or later."
+        )
+    return found
 
 
 def _ways(experiment: Experiment) -> tuple[str, ...]:
@@ -143,12 +165,20 @@ def _track(
 
 
 def _facts(
-    dataset: Path, first: str, last: str, experiment: Experiment, settings: Settings, rules: RuleSet
+    dataset: Path,
+    first: str,
+    last: str,
+    experiment: Experiment,
+    settings: Settings,
+    rules: RuleSet,
+    frozen: Model | None,
 ) -> dict[str, Any]:
+    unread = {"engine": {"threads", "spill"}, "tracking": True, "promotion": True}
     return {
         "inputs": input_facts(dataset_tables(dataset)),
-        "settings": settings.model_dump(exclude={"engine": {"threads", "spill"}, "tracking": True}),
+        "settings": settings.model_dump(exclude=unread),
         "experiment": experiment.model_dump(),
+        "model": named(frozen),
         "months": [first, last],
         "code": code_version(),
         "rule_set": rules.version,
@@ -187,6 +217,7 @@ def _walk(
     rules: RuleSet,
     decided: pd.DataFrame,
     progress: Progress,
+    frozen: Model | None = None,
 ) -> pd.DataFrame:
     """Subjects of every scored month with their score then, and what was ever decided."""
     parts = []
@@ -195,7 +226,12 @@ def _walk(
     for done, month in enumerate(months):
         if progress:
             progress("逐月 months", done, len(months))
-        scored = _scored(engine, tables, known, month, experiment, settings)
+        scorer = (
+            _trained(engine, tables, known, month, experiment, settings)
+            if frozen is None
+            else frozen.scorers[experiment.target]
+        )
+        scored = _scored(tables, scorer, month, experiment)
         parts.append(_beside(engine, scored, month, experiment, rules))
     if progress:
         progress("逐月 months", len(months), len(months))
@@ -210,15 +246,15 @@ def _walk(
     return rows[rows["amount"] > 0].reset_index(drop=True)
 
 
-def _scored(
+def _trained(
     engine: Engine,
     tables: FeatureTables,
     known: Sequence[int],
     month: int,
     experiment: Experiment,
     settings: Settings,
-) -> pd.DataFrame:
-    """Scores of a month by a model of the months before it and the decisions known when it began."""
+) -> Scorer:
+    """Model of the months before one and of the decisions known when it began."""
     kind, last = experiment.target, month - 1 - experiment.maturity_months
     months = [m for m in known if last - experiment.train_months < m <= last]
     if not months:
@@ -226,7 +262,12 @@ def _scored(
     # labels are those known at the end of the month before, however many months the features lag
     shift = month - 1 - months[-1]
     asked = experiment.model_copy(update={"maturity_months": shift})
-    scorer = fit_scorers(engine, tables, months, asked, settings, kinds=(kind,))[kind]
+    return fit_scorers(engine, tables, months, asked, settings, kinds=(kind,))[kind]
+
+
+def _scored(tables: FeatureTables, scorer: Scorer, month: int, experiment: Experiment) -> pd.DataFrame:
+    """Scores of a month."""
+    kind = experiment.target
     context = read_frame(tables.paths[kind], range(month - experiment.context_months + 1, month + 1))
     now = context["month"] == month
     scores = scorer.score(context if scorer.needs_context else context[now]).loc[context.index[now]]

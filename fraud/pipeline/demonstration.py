@@ -27,5 +27,14 @@ def demo(
 
     generate(folder, patients=patients, months=months, seed=seed, start=START, progress=progress)
     last = month_number(START) + months - 1
-    trained = train(folder, month_text(last - 1), Experiment(), settings, progress)
+    trained = train(
+        folder,
+        month_text(last - 1),
+        Experiment(),
+        settings,
+        progress,
+        promote=True,
+        by="fraud demo",
+        reason="demo",
+    )
     return trained, score(folder, month_text(last), out, settings, progress)

@@ -1,13 +1,14 @@
 """What a run folder holds, written in one place."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pandas as pd
 
 from fraud.drift import Drift
 from fraud.engines import Engine, sql_text
+from fraud.pipeline.challenging import Silent
 from fraud.pipeline.collusion import first_month, measured_with, skipped_views, write_rings
 from fraud.pipeline.drifting import REPORT
 from fraud.report import ReportContent, write_html, write_xlsx
@@ -38,6 +39,10 @@ class Results:
         Rule hits of the month.
     rule_names : mapping
         Names of the rules in Chinese and English, by code.
+    silent : Silent, optional
+        What the challenger made of the month; the list does not use it.
+    notes : list of str
+        Remarks for the report.
     """
 
     month: str
@@ -49,6 +54,8 @@ class Results:
     rings: Rings
     hits: Hits
     rule_names: Mapping[str, tuple[str, str]]
+    silent: Silent | None = None
+    notes: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -106,6 +113,8 @@ def _write_outputs(
     write_suspicions_csv(results.suspicions, part)
     checked.quality.write(part)
     write_json(checked.drift.told(), part / REPORT)
+    if results.silent is not None:
+        results.silent.write(part)
     content = _content(results, checked, facts, engine, folder, settings)
     write_html(content, part / "report.html")
     write_xlsx(content, part / "suspicions.xlsx")
@@ -132,6 +141,7 @@ def _content(
         gate=[{"name": c.name, "passed": c.passed, "message": c.message} for c in checked.quality.gate],
         findings=checked.quality.findings,
         drift=checked.drift.told(),
+        challenger=None if results.silent is None else results.silent.told,
         skipped={**skipped_views(results.rings), **results.skipped},
         rings=list(results.rings.rings["ring_id"]),
         hits=results.hits.table,

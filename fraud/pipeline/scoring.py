@@ -1,18 +1,18 @@
 """Score: dataset and registered model → run folder with a ranked list."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from fraud.detectors.scorer import Scorer
-from fraud.engines import Engine, dataset_tables
-from fraud.errors import NotTrainedError
+from fraud.engines import dataset_tables
 from fraud.features.build import FeatureTables, build
 from fraud.ingest import check
 from fraud.pipeline.allowing import refusal, refused_folder, split_allowed
+from fraud.pipeline.challenging import silent, tables_for
+from fraud.pipeline.chosen import Model, challenger_of, chosen_model, named
 from fraud.pipeline.collusion import (
     STAGE,
     first_month,
@@ -21,32 +21,22 @@ from fraud.pipeline.collusion import (
     rings_between,
 )
 from fraud.pipeline.drifting import drift_of, refuse_stops
-from fraud.pipeline.frames import (
-    KINDS,
-    audited_before,
-    dataset_name,
-    decisions,
-    opened,
-    read_frame,
-    require_month,
-    under,
-)
+from fraud.pipeline.frames import KINDS, decisions, opened, read_frame, require_month, under
 from fraud.pipeline.publishing import Checked, Results, publish
+from fraud.pipeline.ranking import Ranked, Ruling, ranked_by
 from fraud.pipeline.rationale import RuleReasons, rationales
 from fraud.pipeline.ring_evidence import with_ring_evidence
 from fraud.pipeline.ruling import (
     INDEX,
     audited_hits,
     previous_hits_hash,
-    promoted,
     publish_index,
     rule_hits,
     rule_set,
 )
 from fraud.pipeline.ruling import STAGE as RULES
-from fraud.pipeline.training import build_training, fit_scorers, read_audits
+from fraud.pipeline.training import read_audits
 from fraud.rings import Rings
-from fraud.rules.hits import Hits
 from fraud.rules.rule_set import RuleSet
 from fraud.runs import (
     RunFolder,
@@ -57,9 +47,9 @@ from fraud.runs import (
     input_facts,
     previous_list,
 )
-from fraud.schema import ENTITIES, month_number, month_text
-from fraud.settings import Experiment, Settings
-from fraud.suspicion import attach_reasons, claim_rings, ring_reasons, roll_up, with_rules
+from fraud.schema import month_number, month_text
+from fraud.settings import Settings
+from fraud.suspicion import attach_reasons, ring_reasons
 
 Progress = Any
 
@@ -84,28 +74,6 @@ class Run:
     def top(self, count: int) -> list[dict[str, Any]]:
         """First `count` suspicions as records."""
         return self.suspicions.head(count).to_dict("records")
-
-
-@dataclass(frozen=True)
-class Model:
-    """What scores a month: a scorer per kind of subject, and where it came from."""
-
-    name: str
-    version: str
-    until: str
-    experiment: Experiment
-    scorers: Mapping[str, Scorer]
-    notes: list[str] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class _Ruling:
-    """Rules, what they hit this month, all decisions, and what these said of earlier hits."""
-
-    rules: RuleSet
-    hits: Hits
-    decisions: pd.DataFrame
-    audited: pd.DataFrame
 
 
 def score(
@@ -156,15 +124,19 @@ def score(
             drift = drift_of(engine, number, settings)
             refuse_stops(drift, dataset.name, allow, out)
         with clock.stage("模型 model"):
-            chosen = _model(engine, dataset, number, model, settings, progress)
+            chosen = chosen_model(engine, dataset, number, model, settings, progress)
+            challenger, why_not = challenger_of(chosen, settings)
         facts = _facts(canonical, out, month, settings, chosen, allow, rules)
+        facts["notes"] += why_not
+        facts["challenger"] = named(challenger)
         facts["audits"] = "" if audits is None else file_hash(audits)
         facts["fingerprint"] = fingerprint(facts)
         if folder.matches(facts["fingerprint"]):
             return Run(month, folder.final)
         with clock.stage("特征 features"):
-            first = number - chosen.experiment.context_months + 1
-            months = list(range(first, number + 1))
+            models = [m for m in (chosen, challenger) if m is not None]
+            reach = max(m.experiment.context_months for m in models)
+            months = list(range(number - reach + 1, number + 1))
             step = under(progress, "特征 features")
             tables = build(engine, months, KINDS, chosen.experiment.window_months, step)
             tables = with_ring_evidence(engine, tables, months, chosen.experiment, settings)
@@ -178,8 +150,11 @@ def score(
         clock.progress("评分与报告 score, report", 0, 2)
         with clock.stage("评分 score"):
             decided = decisions(engine, more)
-            ruling = _Ruling(rules, hits, decided, audited_hits(out, month, decided))
-            results = _results(tables, number, chosen, settings, previous_list(out, month), rings, ruling)
+            ruling = Ruling(rules, hits, decided, audited_hits(out, month, decided))
+            seen = _Seen(tables, number, previous_list(out, month), rings, ruling)
+            own = lambda m: tables_for(m, chosen, tables, engine, months, settings)  # noqa: E731
+            results = _results(seen, chosen, settings, challenger, own)
+            facts["notes"] += results.notes
         clock.progress("评分与报告 score, report", 1, 2)
         publish(folder, results, Checked(quality, drift), facts, engine, clock, settings)
         if index is not None:
@@ -214,25 +189,6 @@ def _gate(
     return quality
 
 
-def _model(
-    engine: Engine, dataset: Path, month: int, alias: str, settings: Settings, progress: Progress
-) -> Model:
-    """Load the registered model; without any labels and any model, fit a label-free one."""
-    from fraud import tracking
-
-    name = dataset_name(dataset)
-    try:
-        return Model(**tracking.load_model(name, alias, settings))
-    except NotTrainedError:
-        if alias != "champion" or tracking.registered(name, settings) or audited_before(engine, month):
-            raise
-    experiment = Experiment()
-    tables, months = build_training(engine, dataset, month_text(month), experiment, settings, progress)
-    scorers = fit_scorers(engine, tables, months, experiment, settings, progress)
-    note = "no model and no audits: label-free scorers were fitted on this dataset"
-    return Model(name, "", month_text(month), experiment, scorers, [note])
-
-
 def _facts(
     dataset: Path,
     out: Path,
@@ -251,10 +207,12 @@ def _facts(
         )
     return {
         "inputs": input_facts(dataset_tables(dataset)),
-        "settings": settings.model_dump(exclude={"engine": {"threads", "spill"}, "tracking": True}),
+        "settings": settings.model_dump(
+            exclude={"engine": {"threads", "spill"}, "tracking": True, "promotion": True}
+        ),
         "experiment": model.experiment.model_dump(),
         "code": code_version(),
-        "model": {"name": model.name, "version": model.version, "until": model.until},
+        "model": named(model),
         "rule_set": rules.version,
         "previous_hits": previous_hits_hash(out, month),
         "engine": settings.engine.name,
@@ -265,52 +223,63 @@ def _facts(
     }
 
 
+@dataclass(frozen=True)
+class _Seen:
+    """A month before any model: features, last month's list, rings and rule hits."""
+
+    tables: FeatureTables
+    month: int
+    previous: pd.DataFrame | None
+    rings: Rings
+    ruling: Ruling
+
+    def ranked(self, model: Model, tables: FeatureTables, settings: Settings) -> Ranked:
+        """The month as a model ranks it."""
+        return ranked_by(model, tables, self.month, settings, self.previous, self.rings, self.ruling)
+
+
 def _results(
-    tables: FeatureTables,
-    month: int,
+    seen: _Seen,
     model: Model,
     settings: Settings,
-    previous: pd.DataFrame | None,
-    rings: Rings,
-    ruling: "_Ruling",
+    challenger: Model | None,
+    own: Callable[[Model], FeatureTables],
 ) -> Results:
-    """Scores, rule hits, suspicions and their reasons."""
-    context = read_frame(tables.paths["claim"])
-    now = context["month"] == month
-    scorer = model.scorers["claim"]
-    scored = scorer.score(context if scorer.needs_context else context[now])
-    context = context.assign(first_stage=scored["first_stage"])
-    claims = _score_claims(context[now], scored.loc[context.index[now]], month, ruling.hits)
-    by_rule = promoted(ruling.rules, ruling.audited, settings.rules.proven_precision)
-    claims = with_rules(claims, ruling.hits.claims, by_rule)
-    claims["ring_id"] = claim_rings(claims, rings.claims, list(rings.rings["ring_id"]))
-    frames = {k: read_frame(tables.paths[k], [month]) for k in ENTITIES if k in model.scorers}
-    subjects = pd.concat([_score_subjects(k, f, model.scorers[k], month) for k, f in frames.items()])
-    target = model.experiment.target
-    chosen = subjects[subjects["subject_kind"] == target]
-    from_subjects = bool(chosen["p_supervised"].notna().any())
-    actors = _with_actors(claims, context[now])
-    listed = roll_up(
-        actors,
-        settings.list,
-        previous,
-        ruling.decisions,
-        month_text(month),
-        subjects=chosen if from_subjects else None,
-        target=target,
-        impossible=list(by_rule),
-        rings=dict(zip(rings.rings["ring_id"], rings.rings["score"], strict=True)),
+    """Scores, rule hits, suspicions and their reasons; what the challenger thinks beside them."""
+    month, rings, ruling = seen.month, seen.rings, seen.ruling
+    ranked = seen.ranked(model, seen.tables, settings)
+    unheard, notes = (
+        (None, [])
+        if challenger is None
+        else silent(challenger, ranked, lambda m: seen.ranked(m, own(m), settings), settings)
     )
-    told = _ring_reasons(rings, listed, settings.list.reasons)
-    told_by_rules = RuleReasons(ruling.rules, ruling.hits.table, by_rule)
+    told = _ring_reasons(rings, ranked.listed, settings.list.reasons)
+    told_by_rules = RuleReasons(ruling.rules, ruling.hits.table, ranked.by_rule)
     reasons = rationales(
-        listed, actors, context, frames, model.scorers, month, from_subjects, told, told_by_rules
+        ranked.listed,
+        ranked.actors,
+        ranked.context,
+        ranked.frames,
+        model.scorers,
+        month,
+        ranked.from_subjects,
+        told,
+        told_by_rules,
     )
-    listed = attach_reasons(listed, reasons, settings.list.reasons)
-    skipped = tables.skipped | ruling.hits.skipped
+    listed = attach_reasons(ranked.listed, reasons, settings.list.reasons)
     names = {c: (r.name_zh, r.name_en) for c, r in ruling.rules.rules.items()}
     return Results(
-        month_text(month), claims, subjects, listed, context[now], skipped, rings, ruling.hits, names
+        month_text(month),
+        ranked.claims,
+        ranked.subjects,
+        listed,
+        ranked.context[ranked.context["month"] == month],
+        seen.tables.skipped | ruling.hits.skipped,
+        rings,
+        ruling.hits,
+        names,
+        unheard,
+        notes,
     )
 
 
@@ -318,44 +287,3 @@ def _ring_reasons(rings: Rings, listed: pd.DataFrame, most: int) -> dict[str, li
     """Reasons of the listed rings by their ids."""
     known = rings.rings[rings.rings["ring_id"].isin(listed["subject_id"])]
     return {r: ring_reasons(e, most) for r, e in zip(known["ring_id"], known["evidence"], strict=True)}
-
-
-def _score_claims(frame: pd.DataFrame, scored: pd.DataFrame, month: int, hits: Hits) -> pd.DataFrame:
-    """``claims_scored`` of the run folder."""
-    amount = frame["amount_at_risk"].fillna(0).round(2)
-    codes = hits.claims["rule_hits"].to_dict()
-    return scored[["score", "p_supervised", "anomaly"]].assign(
-        claim_id=frame["claim_id"],
-        month=month_text(month),
-        rule_hits=pd.Series([codes.get(c, ()) for c in frame["claim_id"]], index=frame.index, dtype=object),
-        ring_id="",
-        amount_at_risk=amount,
-        expected_recovery=(scored["score"] * amount).round(2),
-    )
-
-
-def _score_subjects(kind: str, frame: pd.DataFrame, scorer: Scorer, month: int) -> pd.DataFrame:
-    """``subjects_scored`` of one kind."""
-    scored = scorer.score(frame)
-    amount = frame["amount_at_risk"].fillna(0).round(2)
-    return scored[["score", "p_supervised", "anomaly"]].assign(
-        subject_kind=kind,
-        subject_id=frame[f"{kind}_id"],
-        month=month_text(month),
-        amount_at_risk=amount,
-        expected_recovery=(scored["score"] * amount).round(2),
-    )
-
-
-def _with_actors(claims: pd.DataFrame, frame: pd.DataFrame) -> pd.DataFrame:
-    names = [
-        "patient_id",
-        "doctor_id",
-        "department_id",
-        "institution_id",
-        "operator_id",
-        "visit_type",
-        "settled_at",
-    ]
-    actors = frame[[n for n in names if n in frame]]
-    return pd.concat([claims, actors], axis=1)

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from fraud.detectors.scorer import Scorer
 from fraud.engines import Engine
-from fraud.errors import DataError
+from fraud.errors import DataError, UsageError
 from fraud.features.build import FeatureTables, build
 from fraud.features.catalog import CATALOG
 from fraud.pipeline.frames import KINDS, dataset_name, labels, months_with_claims, opened, read_frame, under
@@ -36,7 +36,8 @@ class Trained:
 
     def summary_lines(self) -> list[str]:
         """What a person reads after training."""
-        lines = [f"model {self.name} version {self.version}{' (champion)' if self.champion else ''}"]
+        role = "champion" if self.champion else "challenger"
+        lines = [f"model {self.name} version {self.version} ({role})"]
         for kind, scorer in self.scorers.items():
             lines += [f"{kind}: {said['zh']} {said['en']}" for said in scorer.summary["fallbacks"]]
         if self.skipped:
@@ -53,7 +54,9 @@ def train(
     settings: Settings,
     progress: Progress = None,
     *,
-    promote: bool = True,
+    promote: bool = False,
+    by: str = "",
+    reason: str = "",
     audits: Path | None = None,
 ) -> Trained:
     """Train every scorer of a model on what was known at the end of `until`, and register it.
@@ -67,7 +70,10 @@ def train(
     experiment : Experiment
         Target, windows, detectors.
     promote : bool
-        Whether the new model becomes champion.
+        Whether the new model becomes champion at once, as `by` decided for `reason`; otherwise it is
+        challenger. The first model of a name is champion in any case.
+    by, reason : str
+        For the record of switches; both are needed to promote a model that has a champion before it.
     audits : Path, optional
         Parquet file of decisions beside the dataset's own ``audits``, in the contract's columns.
 
@@ -75,8 +81,16 @@ def train(
     ------
     DataError
         The dataset is unusable or has no claims up to `until`.
+    UsageError
+        `promote` without `by` and `reason`.
     """
     from fraud import tracking
+
+    if promote and not (by.strip() and reason.strip()):
+        raise UsageError(
+            "to promote a model while training, say who decides and why: --by NAME --reason TEXT. "
+            "Without --promote it becomes challenger, and `fraud promote` looks at the evidence."
+        )
 
     models = Path(settings.tracking.models)
     with opened(dataset, settings, models) as (engine, _):
@@ -92,6 +106,8 @@ def train(
             settings=settings,
             skipped=tables.skipped,
             promote=promote,
+            by=by,
+            reason=reason,
         )
     champion = promote or version == "1"  # the first model of a name always is
     return Trained(name, version, run_id, until, champion, scorers, tables.skipped)

@@ -79,6 +79,12 @@ RUN_TABLES: dict[str, Table] = {
             key=("subject_kind", "subject_id"),
         ),
         Table(
+            "challenger_scored", "挑战者评分",
+            "claims and other subjects as the challenger scored them, silently; only where there is one",
+            (_KIND, _SUBJECT, _MONTH, _SCORE, _SUPERVISED, _ANOMALY, _AMOUNT, _RECOVERY),
+            key=("subject_kind", "subject_id"),
+        ),
+        Table(
             "suspicions", "疑点清单", "one row per suspicion, the auditor's unit of work, best first",
             (
                 _c("rank", "int", "序号", "place in the list, 1 is first"),

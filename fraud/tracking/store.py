@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import logging
 import re
 import warnings
 from collections.abc import Mapping
@@ -10,9 +9,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from fraud.errors import EngineError, NotTrainedError
+from fraud.errors import NotTrainedError
 from fraud.settings import Experiment
 from fraud.tracking.card import write_card
+from fraud.tracking.client import HASH_TAG, absent, client_of, model_folder, version_of
+from fraud.tracking.registry import register
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -20,45 +21,8 @@ if TYPE_CHECKING:
     from fraud.detectors.scorer import Scorer
     from fraud.settings import Settings
 
-CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous"
-_HASH_TAG = "content_sha256"
 # MLflow takes at most these many per call
 _METRICS, _PARAMS = 1000, 100
-
-
-def _folder(settings: "Settings") -> Path:
-    return Path(settings.tracking.models).resolve()
-
-
-def _database(settings: "Settings") -> Path:
-    return _folder(settings) / "mlflow.db"
-
-
-def _absent(settings: "Settings") -> bool:
-    """Whether the local store does not exist yet (asking MLflow would create it)."""
-    return not settings.tracking.uri and not _database(settings).exists()
-
-
-def _client(settings: "Settings") -> "MlflowClient":
-    """Client of the configured store, without chatter; the local store is made on first use."""
-    # MLflow and its dependencies warn about each other's futures: nothing a user of ours can act on
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            from mlflow import MlflowClient
-
-            for noisy in ("mlflow", "alembic"):
-                logging.getLogger(noisy).setLevel(logging.ERROR)
-            uri = settings.tracking.uri
-            if not uri:
-                _folder(settings).mkdir(parents=True, exist_ok=True)
-                uri = f"sqlite:///{_database(settings)}"
-            return MlflowClient(tracking_uri=uri, registry_uri=uri)
-        except Exception as error:
-            raise EngineError(
-                f"MLflow does not open its store {settings.tracking.uri or _database(settings).name}: "
-                f"{type(error).__name__}. Check [tracking] uri, and that the model folder is writable."
-            ) from error
 
 
 def _experiment_id(client: "MlflowClient", settings: "Settings") -> str:
@@ -66,7 +30,7 @@ def _experiment_id(client: "MlflowClient", settings: "Settings") -> str:
     found = client.get_experiment_by_name(name)
     if found is not None:
         return str(found.experiment_id)
-    place = None if settings.tracking.uri else (_folder(settings) / "artifacts").as_uri()
+    place = None if settings.tracking.uri else (model_folder(settings) / "artifacts").as_uri()
     return str(client.create_experiment(name, artifact_location=place))
 
 
@@ -88,6 +52,8 @@ def log_training(
     settings: "Settings",
     skipped: Mapping[str, str] | None = None,
     promote: bool = True,
+    by: str = "",
+    reason: str = "",
 ) -> tuple[str, str]:
     """Keep a trained model with everything needed to judge it, and register it.
 
@@ -106,6 +72,8 @@ def log_training(
     promote : bool
         Make it champion (the former champion stays as "previous"). The first model of a name becomes
         champion in any case; without promotion a later one becomes "challenger".
+    by, reason : str
+        Who makes it champion and why, for the record.
 
     Returns
     -------
@@ -119,13 +87,13 @@ def log_training(
         write_card(folder, scorers, name, until, experiment, skipped or {}, digest)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            client = _client(settings)
+            client = client_of(settings)
             run_id = _run(client, settings, f"train {name} {until}", {"fraud.stage": "train"})
             _log(client, run_id, _parameters(name, until, experiment, scorers), _metrics(scorers))
             _log_curves(client, run_id, scorers)
             client.log_artifacts(run_id, str(folder))
             client.set_terminated(run_id)
-            return run_id, _register(client, name, run_id, digest, until, promote)
+            return run_id, register(client, name, run_id, digest, until, settings, promote, by, reason)
 
 
 def _write_model(
@@ -209,43 +177,6 @@ def _metrics(scorers: "Mapping[str, Scorer]") -> dict[str, float]:
     return out
 
 
-def _register(client: "MlflowClient", name: str, run_id: str, digest: str, until: str, promote: bool) -> str:
-    from mlflow.exceptions import MlflowException
-
-    try:
-        former = client.get_registered_model(name).aliases.get(CHAMPION)
-    except MlflowException:
-        client.create_registered_model(name)
-        former = None
-    source = client.get_run(run_id).info.artifact_uri + "/model"
-    made = client.create_model_version(
-        name, source, run_id=run_id, tags={_HASH_TAG: digest, "until": until}, await_creation_for=0
-    )
-    version = str(made.version)
-    if former is None or promote:
-        client.set_registered_model_alias(name, CHAMPION, version)
-        if former is not None:
-            client.set_registered_model_alias(name, PREVIOUS, former)
-    else:
-        client.set_registered_model_alias(name, CHALLENGER, version)
-    return version
-
-
-def registered(name: str, settings: "Settings") -> bool:
-    """Whether any version of a model of this name is registered."""
-    if _absent(settings):
-        return False
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return bool(_versions(_client(settings), name))
-
-
-def _versions(client: "MlflowClient", name: str) -> list[str]:
-    quoted = name.replace("'", "")
-    found = client.search_model_versions(f"name='{quoted}'")
-    return sorted((str(v.version) for v in found), key=int)
-
-
 def load_model(name: str, alias: str, settings: "Settings", threads: int | None = None) -> dict[str, Any]:
     """Bring back a registered model.
 
@@ -271,17 +202,17 @@ def load_model(name: str, alias: str, settings: "Settings", threads: int | None 
     """
     from fraud.detectors.scorer import Scorer
 
-    if _absent(settings):
+    if absent(settings):
         raise NotTrainedError(
-            f"No model named {name} is registered: the model store {_folder(settings).name} is empty. "
+            f"No model named {name} is registered: the model store {model_folder(settings).name} is empty. "
             "Train one with `fraud train`."
         )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        client = _client(settings)
-        found = _find(client, name, alias)
+        client = client_of(settings)
+        found = version_of(client, name, alias)
         folder = Path(_download(client, found.run_id, settings))
-    if folder_hash(folder) != found.tags.get(_HASH_TAG):
+    if folder_hash(folder) != found.tags.get(HASH_TAG):
         raise NotTrainedError(
             f"Model {name} version {found.version}: its files are not those that were registered (content "
             "hash differs). Restore the model folder from a backup, or train again with `fraud train`."
@@ -297,22 +228,6 @@ def load_model(name: str, alias: str, settings: "Settings", threads: int | None 
     }
 
 
-def _find(client: "MlflowClient", name: str, alias: str) -> Any:
-    from mlflow.exceptions import MlflowException
-
-    try:
-        if alias.isdigit():
-            return client.get_model_version(name, alias)
-        return client.get_model_version_by_alias(name, alias)
-    except MlflowException:
-        versions = _versions(client, name)
-        known = f"it has versions {', '.join(versions)}" if versions else "none is registered"
-        raise NotTrainedError(
-            f"No model {name} with alias or version {alias}: {known}. Train one with `fraud train`, "
-            "or name another with --model."
-        ) from None
-
-
 def _download(client: "MlflowClient", run_id: str, settings: "Settings") -> str:
     """Local folder of a version's files: in place for a local store, else a copy in the model folder."""
     from mlflow.exceptions import MlflowException
@@ -320,7 +235,7 @@ def _download(client: "MlflowClient", run_id: str, settings: "Settings") -> str:
     try:
         if not settings.tracking.uri:
             return str(client.download_artifacts(run_id, "model"))
-        copy = _folder(settings) / "downloaded" / run_id
+        copy = model_folder(settings) / "downloaded" / run_id
         copy.mkdir(parents=True, exist_ok=True)
         return str(client.download_artifacts(run_id, "model", str(copy)))
     except (MlflowException, OSError) as error:
@@ -354,7 +269,7 @@ def log_scoring(run: Path, name: str, version: str, settings: "Settings") -> str
     totals = {k: v for k, v in _flat(facts.get("totals", {})).items() if isinstance(v, (int, float))}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        client = _client(settings)
+        client = client_of(settings)
         run_id = _run(client, settings, f"score {name} {run.name}", {"fraud.stage": "score"})
         _log(client, run_id, given, totals | _run_figures(run))
         if manifest.exists():
@@ -386,7 +301,7 @@ def log_backtest(
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        client = _client(settings)
+        client = client_of(settings)
         run_id = _run(client, settings, title, {"fraud.stage": "backtest"})
         _log(client, run_id, _flat(experiment.model_dump(), "experiment."), metrics)
         for name in ("backtest.html", "figures.json"):

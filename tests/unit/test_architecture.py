@@ -34,6 +34,7 @@ ROOMS = {
     "workbench": {"errors", "schema", "settings", "privacy", "runs", "report", "listening"},
     "pipeline": None,
     "cli": None,
+    "cli_models": None,
     "cli_rules": None,
     "cli_workbench": None,
     "terminal": {"errors", "settings"},
