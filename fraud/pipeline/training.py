@@ -9,12 +9,13 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from fraud.detectors.rows import Rows
 from fraud.detectors.scorer import Scorer
-from fraud.engines import Engine
+from fraud.engines import Engine, part_files
 from fraud.errors import DataError, UsageError
 from fraud.features.build import FeatureTables, build
 from fraud.features.catalog import CATALOG
-from fraud.pipeline.frames import KINDS, dataset_name, labels, months_with_claims, opened, read_frame, under
+from fraud.pipeline.frames import KINDS, dataset_name, labels, months_with_claims, opened, under
 from fraud.pipeline.ring_evidence import with_ring_evidence
 from fraud.schema import AUDITS, month_number, month_text
 from fraud.settings import Experiment, Settings
@@ -171,16 +172,19 @@ def fit_scorers(
     for done, kind in enumerate(kinds):
         if progress:
             progress("训练 train", done, len(kinds))
-        frame = read_frame(tables.paths[kind], months)
-        if frame.empty:
+        matrix = engine.work / f"training_{kind}.matrix"
+        files = part_files(tables.paths[kind])
+        rows = Rows.read(files, months, matrix, experiment.include, experiment.exclude)
+        if not len(rows):
             continue
         scorers[kind] = Scorer.fit(
-            frame,
+            rows,
             labels(engine, kind, known_until, more),
             experiment.model_copy(update={"target": kind}),
             directions={n: CATALOG[n].direction for n in tables.columns[kind]},
             threads=settings.engine.threads,
         )
+        matrix.unlink()
     if progress:
         progress("训练 train", len(kinds), len(kinds))
     return scorers
