@@ -30,6 +30,14 @@ def _peak_bytes() -> int:
     return peak if sys.platform == "darwin" else peak * 1024
 
 
+def _asked_of_files() -> tuple[int, int] | None:
+    """Bytes this process has read and written so far, cached or not; None where the system does not say."""
+    with suppress(OSError, ValueError, KeyError):
+        rows = dict(line.split(": ") for line in Path("/proc/self/io").read_text().splitlines())
+        return int(rows["rchar"]), int(rows["wchar"])
+    return None
+
+
 class StageClock:
     """Measures stages and passes their progress on.
 
@@ -41,7 +49,8 @@ class StageClock:
     Attributes
     ----------
     stages : list of dict
-        ``stage``, ``seconds``, ``cpu_seconds``, ``peak_memory_mb``, in the order they ran.
+        ``stage``, ``seconds``, ``cpu_seconds``, ``peak_memory_mb``, in the order they ran; on Linux also
+        ``read_mb`` and ``written_mb``, what was asked of files, cached or not.
     """
 
     def __init__(self, progress: Progress | None = None) -> None:
@@ -67,18 +76,23 @@ class StageClock:
         if total:
             self.progress(name, done, total)
         _reset_peak()
-        wall, cpu = time.perf_counter(), time.process_time()
+        wall, cpu, asked = time.perf_counter(), time.process_time(), _asked_of_files()
         try:
             yield
         finally:
-            self.stages.append(
-                {
-                    "stage": name,
-                    "seconds": round(time.perf_counter() - wall, 3),
-                    "cpu_seconds": round(time.process_time() - cpu, 3),
-                    "peak_memory_mb": round(_peak_bytes() / 2**20, 1),
+            measured = {
+                "stage": name,
+                "seconds": round(time.perf_counter() - wall, 3),
+                "cpu_seconds": round(time.process_time() - cpu, 3),
+                "peak_memory_mb": round(_peak_bytes() / 2**20, 1),
+            }
+            now = _asked_of_files()
+            if asked is not None and now is not None:
+                measured |= {
+                    what: round((after - before) / 1e6, 1)
+                    for what, before, after in zip(("read_mb", "written_mb"), asked, now, strict=True)
                 }
-            )
+            self.stages.append(measured)
 
     __call__ = stage
 

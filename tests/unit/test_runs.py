@@ -353,4 +353,6 @@ def test_clock_measures_stages_and_forwards_progress():
     assert heard == [("one", 0, 2), ("inner", 1, 3)]
     assert [s["stage"] for s in clock.measured()["stages"]] == ["one", "two"]
     assert clock.measured()["peak_memory_mb"] > 10
+    if sys.platform == "linux":
+        assert {"read_mb", "written_mb"} <= set(clock.measured()["stages"][0])
     StageClock().progress("nobody", 0, 1)
