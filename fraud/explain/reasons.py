@@ -7,11 +7,13 @@ score most within its group. Only the listed suspicions are explained.
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+
+from fraud.explain.beside import Beside, Columns, missing, past, peers
 
 if TYPE_CHECKING:
     from fraud.detectors.scorer import Scorer
@@ -20,13 +22,10 @@ if TYPE_CHECKING:
 Reason = dict[str, Any]
 
 OTHER_CLAIMS = "other_claims"
-# peers below this number are too few to compare with; a wider group is taken
-FEWEST_PEERS = 30
 # strongest features of a group among which the odd one tells the reason
 _CANDIDATES = 5
 # oddness of a value that six in ten peers are below of, in the suspicious direction
 _STANDS_OUT = 0.3
-_EVERYONE = "all"
 _ACTORS = {
     "patient": ("同一参保人", "the same patient"),
     "doctor": ("同一医生", "the same doctor"),
@@ -39,8 +38,8 @@ _ACTORS = {
 def explain(
     scorer: "Scorer",
     frame_listed: pd.DataFrame,
-    frame_month: pd.DataFrame,
-    history: pd.DataFrame | None,
+    frame_month: "Columns",
+    history: "Columns | None",
     catalog: "Mapping[str, Feature]",
     groups: Mapping[str, tuple[str, str]] | None = None,
     most: int = 8,
@@ -53,11 +52,12 @@ def explain(
         The model that scored them.
     frame_listed : DataFrame
         Rows of the feature table to explain.
-    frame_month : DataFrame
+    frame_month : DataFrame or Columns
         All rows of the scored month: the peers. Holds the listed rows (found by their id and month).
-    history : DataFrame or None
+    history : DataFrame, Columns or None
         Rows of the months before: the own past, and the context of a second stage. A column
-        ``first_stage`` in both frames, from `Scorer.score`, saves scoring them again.
+        ``first_stage`` in both frames, from `Scorer.score`, saves scoring them again. A second stage
+        needs both as DataFrames.
     catalog : mapping of str to Feature
         `fraud.features.catalog.CATALOG`.
     groups : mapping, optional
@@ -78,73 +78,119 @@ def explain(
     from fraud.features.catalog import GROUPS
 
     titles = GROUPS if groups is None else groups
-    identifier = f"{scorer.target}_id"
-    context, position = _context(scorer, frame_listed, frame_month, history, identifier)
-    listed = context.iloc[position]
+    context = None
+    listed = frame_listed
+    if scorer.needs_context:
+        context, position = _context(scorer, frame_listed, frame_month, history)
+        listed = context.iloc[position]
+    else:
+        _place(frame_listed, frame_month, f"{scorer.target}_id")
     parts, others = scorer.explained(listed, context)
     listed = pd.concat([listed.drop(columns=others.columns, errors="ignore"), others], axis=1)
     words = {name: _entry(name, catalog) for name in parts.columns}
     group_of = np.array([words[name].group for name in parts.columns])
     values = parts.to_numpy()
-    peers = _Peers(frame_month)
-    past = _Past(history, scorer.target)
-    out = []
-    for i in range(len(listed)):
-        row = listed.iloc[i]
-        chosen = _strongest(values[i], group_of, row, list(parts.columns), words, peers)
-        out.append(
-            [
-                _reason(row, str(parts.columns[j]), total, words, titles, peers, past)
-                for j, total in chosen[:most]
-            ]
-        )
-    return out
+    likely = [_likely(values[i], group_of, listed.iloc[i], list(parts.columns)) for i in range(len(listed))]
+    asked = [{j for _, members in own for j in members} for own in likely]
+    beside = peers(frame_month, listed, _pairs(parts.columns, asked))
+    chosen = [
+        _strongest(values[i], likely[i], _Told(i, listed.iloc[i], beside), list(parts.columns), words)[:most]
+        for i in range(len(listed))
+    ]
+    told = _pairs(parts.columns, [{j for j, _ in own} for own in chosen])
+    before = past(history, listed, told, {name: words[name].entity for name in told})
+    return [
+        [_reason(_Told(i, listed.iloc[i], beside), str(parts.columns[j]), total, words, titles, before)
+         for j, total in own]
+        for i, own in enumerate(chosen)
+    ]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Told:
+    """A listed row: its place, its values and who stands beside them."""
+
+    number: int
+    values: pd.Series
+    peers: Mapping[tuple[int, str], Beside]
+
+    def own(self, name: str) -> float | None:
+        """Value of a feature, where it is known."""
+        known = name in self.values.index and not missing(self.values[name])
+        return float(self.values[name]) if known else None
+
+    def beside(self, name: str) -> Beside:
+        """Peers of that value."""
+        return self.peers.get((self.number, name), Beside())
+
+
+def _pairs(columns: Sequence[str], wanted: Sequence[set[int]]) -> dict[str, list[int]]:
+    """Features in the columns' order, each with the rows that want it."""
+    rows: dict[int, list[int]] = {}
+    for i, own in enumerate(wanted):
+        for j in own:
+            rows.setdefault(j, []).append(i)
+    return {str(columns[j]): rows[j] for j in sorted(rows)}
 
 
 def _context(
     scorer: "Scorer",
     listed: pd.DataFrame,
-    month: pd.DataFrame,
-    history: pd.DataFrame | None,
-    identifier: str,
+    month: "Columns",
+    history: "Columns | None",
 ) -> tuple[pd.DataFrame, np.ndarray]:
     """History and month as one frame, and where in it the listed rows stand."""
-    frames = [f for f in (history, month) if f is not None and len(f)]
+    frames = [f[list(f.columns)] for f in (history, month) if f is not None and len(f)]
     context = pd.concat(frames, ignore_index=True) if len(frames) > 1 else frames[0].reset_index(drop=True)
-    keys = pd.MultiIndex.from_arrays([context[identifier], context["month"]])
-    wanted = pd.MultiIndex.from_arrays([listed[identifier], listed["month"]])
-    position = keys.get_indexer(wanted)
+    return context, _place(listed, context, f"{scorer.target}_id")
+
+
+def _place(listed: pd.DataFrame, among: Columns, identifier: str) -> np.ndarray:
+    """Where listed rows stand."""
+    names = [identifier, "month"]
+    position = pd.MultiIndex.from_frame(among[names]).get_indexer(pd.MultiIndex.from_frame(listed[names]))
     if (position < 0).any():
         raise ValueError(f"{int((position < 0).sum())} listed rows are not in the scored month's frame.")
-    return context, position
+    return position
 
 
-def _strongest(
-    values: np.ndarray,
-    group_of: np.ndarray,
-    row: pd.Series,
-    columns: Sequence[str],
-    words: "Mapping[str, _Entry]",
-    peers: "_Peers",
-) -> list[tuple[int, float]]:
-    """Choose the groups that raise the score, strongest first: (telling feature, contribution of the group).
+def _likely(
+    values: np.ndarray, group_of: np.ndarray, row: pd.Series, columns: Sequence[str]
+) -> list[tuple[float, list[int]]]:
+    """Groups that raise the score: the contribution of each, and its strongest features.
 
-    The telling feature is the strongest that is also odd against peers: a value like everybody's may
-    move a tree's score but tells an auditor nothing. A missing value is told only if the group has
-    nothing else. Groups in which nothing stands out are left out, unless nothing else is left.
+    A missing value is told only if the group has nothing else.
     """
-    chosen = []
-    odd = set()
+    found = []
     for group in sorted(set(group_of.tolist())):
         members = np.flatnonzero(group_of == group).tolist()
         total = float(values[members].sum())
         if total <= 1e-9:
             continue
-        told = [j for j in members if columns[j] not in row.index or not _missing(row[columns[j]])]
-        likely = sorted(told or members, key=lambda j: (-values[j], j))[:_CANDIDATES]
-        oddness = {j: _oddness(row, columns[j], words, peers) for j in likely}
-        weight = {j: values[j] * oddness[j] for j in likely if values[j] > 0}
-        best = max(weight, key=lambda j: (weight[j], -j)) if weight else likely[0]
+        told = [j for j in members if columns[j] not in row.index or not missing(row[columns[j]])]
+        found.append((total, sorted(told or members, key=lambda j: (-values[j], j))[:_CANDIDATES]))
+    return found
+
+
+def _strongest(
+    values: np.ndarray,
+    likely: Sequence[tuple[float, list[int]]],
+    row: _Told,
+    columns: Sequence[str],
+    words: "Mapping[str, _Entry]",
+) -> list[tuple[int, float]]:
+    """Choose the groups that raise the score, strongest first: (telling feature, contribution of the group).
+
+    The telling feature is the strongest that is also odd against peers: a value like everybody's may
+    move a tree's score but tells an auditor nothing. Groups in which nothing stands out are left out,
+    unless nothing else is left.
+    """
+    chosen = []
+    odd = set()
+    for total, members in likely:
+        oddness = {j: _oddness(row, columns[j], words[columns[j]].direction) for j in members}
+        weight = {j: values[j] * oddness[j] for j in members if values[j] > 0}
+        best = max(weight, key=lambda j: (weight[j], -j)) if weight else members[0]
         chosen.append((int(best), total))
         if oddness[best] >= _STANDS_OUT:
             odd.add(int(best))
@@ -152,20 +198,13 @@ def _strongest(
     return [c for c in ordered if c[0] in odd] or ordered[:1]
 
 
-def _oddness(row: pd.Series, name: str, words: "Mapping[str, _Entry]", peers: "_Peers") -> float:
+def _oddness(row: _Told, name: str, direction: int) -> float:
     """How far a value stands out among peers in the suspicious direction, 0.1 (not at all) to 1.1."""
-    if name not in row.index or _missing(row[name]):
-        return 0.6
-    _, _, place = peers.of(row, name, float(row[name]))
-    if place is None:
+    place = row.beside(name).percentile
+    if row.own(name) is None or place is None:
         return 0.6
     lean = 2 * place - 1
-    direction = words[name].direction
     return 0.1 + (abs(lean) if direction == 0 else max(0.0, direction * lean))
-
-
-def _missing(value: Any) -> bool:
-    return value is None or value is pd.NA or (isinstance(value, float) and not math.isfinite(value))
 
 
 @dataclass(frozen=True)
@@ -205,22 +244,20 @@ def _entry(name: str, catalog: "Mapping[str, Feature]") -> _Entry:
 
 
 def _reason(
-    row: pd.Series,
+    row: _Told,
     name: str,
     total: float,
     words: Mapping[str, _Entry],
     groups: Mapping[str, tuple[str, str]],
-    peers: "_Peers",
-    past: "_Past",
+    before: Mapping[tuple[int, str], float],
 ) -> Reason:
     entry = words[name]
-    own = float(row[name]) if name in row.index and not _missing(row[name]) else None
-    group, label, place = peers.of(row, name, own)
+    own, beside = row.own(name), row.beside(name)
     texts = {
         lang: sentence.format(
             value=show(own, entry.unit, lang),
-            baseline=show(group.median, entry.unit, lang),
-            percentile=_percent(place),
+            baseline=show(beside.median, entry.unit, lang),
+            percentile=_percent(beside.percentile),
         )
         for lang, sentence in (("zh", entry.sentence_zh), ("en", entry.sentence_en))
     }
@@ -233,11 +270,11 @@ def _reason(
         "sentence_zh": texts["zh"],
         "sentence_en": texts["en"],
         "value": _number(own),
-        "baseline": _number(group.median),
-        "peer_group": label,
-        "peer_n": group.rows,
-        "percentile": _number(place),
-        "own_past": _number(past.of(row, name, entry.entity)),
+        "baseline": _number(beside.median),
+        "peer_group": beside.label,
+        "peer_n": beside.rows,
+        "percentile": _number(beside.percentile),
+        "own_past": _number(before.get((row.number, name))),
         "contribution": _number(total),
     }
 
@@ -303,98 +340,3 @@ def _short(value: float, digits: int) -> str:
     text = f"{value + 0.0:,.{digits}f}"
     text = text.rstrip("0").rstrip(".") if "." in text else text
     return "0" if text == "-0" else text
-
-
-@dataclass(frozen=True)
-class _Group:
-    """Sorted known values of one feature among peers."""
-
-    values: np.ndarray
-
-    @property
-    def rows(self) -> int:
-        return len(self.values)
-
-    @property
-    def median(self) -> float | None:
-        return float(np.median(self.values)) if len(self.values) else None
-
-    def percentile(self, value: float | None) -> float | None:
-        """Share of peers below, ties counting half."""
-        if value is None or not len(self.values):
-            return None
-        low = np.searchsorted(self.values, value, side="left")
-        high = np.searchsorted(self.values, value, side="right")
-        return float(low + high) / 2 / len(self.values)
-
-
-@dataclass
-class _Peers:
-    """Peer values by group and feature, sorted once and kept."""
-
-    frame: pd.DataFrame
-    rows: dict[tuple[str, str], np.ndarray] = field(default_factory=dict)
-    kept: dict[tuple[str, str, str], _Group] = field(default_factory=dict)
-
-    def of(self, row: pd.Series, name: str, value: float | None) -> tuple[_Group, str, float | None]:
-        """Narrowest group with enough known peers: peer group, visit type, everyone."""
-        group, label = _Group(np.zeros(0)), _EVERYONE
-        if name in self.frame.columns:
-            for column in ("peer_group", "visit_type", ""):
-                if column and (column not in self.frame.columns or _missing(row[column])):
-                    continue
-                label = str(row[column]) if column else _EVERYONE
-                group = self._group(column, label, name)
-                if group.rows >= FEWEST_PEERS:
-                    break
-        return group, label, group.percentile(value)
-
-    def _group(self, column: str, label: str, name: str) -> _Group:
-        key = (column, label, name)
-        if key not in self.kept:
-            values = self.frame[name].to_numpy(dtype=float)[self._rows(column, label)]
-            self.kept[key] = _Group(np.sort(values[np.isfinite(values)]))
-        return self.kept[key]
-
-    def _rows(self, column: str, label: str) -> np.ndarray:
-        if (column, label) not in self.rows:
-            every = np.arange(len(self.frame))
-            inside = every if not column else np.flatnonzero((self.frame[column] == label).to_numpy())
-            self.rows[(column, label)] = inside
-        return self.rows[(column, label)]
-
-
-class _Past:
-    """A subject's own earlier value of a feature: the latest known before the row's month.
-
-    A claim's features are compared with the patient's earlier claims (their median in the latest
-    earlier month); an entity's with its own row of the latest earlier month.
-    """
-
-    def __init__(self, history: pd.DataFrame | None, target: str) -> None:
-        self.history = history
-        self.target = target
-        self.rows: dict[str, dict[Any, np.ndarray]] = {}
-
-    def of(self, row: pd.Series, name: str, entity: str) -> float | None:
-        """Earlier value, or None."""
-        if self.history is None or name not in self.history.columns or not len(self.history):
-            return None
-        column = "patient_id" if entity == "claim" else f"{entity}_id"
-        if column not in self.history.columns or column not in row.index or _missing(row[column]):
-            return None
-        at = self._by(column).get(row[column])
-        if at is None:
-            return None
-        months = self.history["month"].to_numpy()[at]
-        values = self.history[name].to_numpy(dtype=float)[at]
-        usable = (months < row["month"]) & np.isfinite(values)
-        if not usable.any():
-            return None
-        return float(np.median(values[usable & (months == months[usable].max())]))
-
-    def _by(self, column: str) -> dict[Any, np.ndarray]:
-        if column not in self.rows:
-            assert self.history is not None
-            self.rows[column] = self.history.groupby(column, sort=False).indices
-        return self.rows[column]
