@@ -174,6 +174,28 @@ class DriftSettings(_Section):
         description="Warn from this population stability index of insurance, region, visit type, or sex with age.",
     )
     population_stop: float = Field(0.5, gt=0, description="Stop there: these are other people.")
+    feature_note: float = Field(
+        0.1,
+        gt=0,
+        description="Note a feature from this population stability index against the model's training window, its last months or the same month a year before, whichever is nearest.",
+    )
+    feature_warn: float = Field(0.25, gt=0, description="Warn there.")
+    feature_stop: float = Field(
+        1.0, gt=0, description="Stop there, if the feature has at least `feature_weight`."
+    )
+    feature_ks: Share = Field(
+        0.3, description="Warn from this Kolmogorov-Smirnov distance, whatever the index."
+    )
+    feature_weight: Share = Field(
+        0.05, description="Share of what moves the model that a feature needs to stop a month by itself."
+    )
+    features_warn: Share = Field(
+        0.2, description="Warn where features at warn or stop make up this share of what moves the model."
+    )
+    features_stop: Share = Field(0.5, description="Stop there: this is not what the model was trained on.")
+    score_note: float = Field(0.1, gt=0, description="Note from this stability index of the scores.")
+    score_warn: float = Field(0.25, gt=0, description="Warn there.")
+    score_stop: float = Field(1.0, gt=0, description="Stop there.")
 
 
 class ListSettings(_Section):
@@ -185,10 +207,26 @@ class ListSettings(_Section):
     min_score: Share = Field(0.0, description="Suspicions below this score are not listed.")
     evidence_claims: int = Field(50, ge=1, description="Most evidence claims kept per suspicion.")
     reasons: int = Field(6, ge=1, description="Most reasons kept per suspicion.")
+    learning_share: Share = Field(
+        0.0,
+        description="Share of the capacity spent on claims whose audit would teach the model most, marked as such (docs/learning.md); 0 for none.",
+    )
     roll_up_claims: int = Field(
         3,
         ge=2,
         description="Claims of one doctor, department, patient or institution needed before they roll up into one suspicion.",
+    )
+
+
+class NoveltySettings(_Section):
+    """``[novelty]``: groups of odd claims that no label explains."""
+
+    clusters: int = Field(10, ge=0, description="Groups shown a month at most; 0 looks for none.")
+    fewest: int = Field(6, ge=3, description="Fewest claims of a group.")
+    share: Share = Field(0.02, description="Share of the month's claims, the oddest, that are looked at.")
+    most: int = Field(3000, ge=50, description="Claims looked at, at most.")
+    max_probability: Share = Field(
+        0.2, description="Claims the supervised model gives more are its own and are left out."
     )
 
 
@@ -359,6 +397,7 @@ class Settings(_Section):
     rules: RuleSettings = Field(default_factory=RuleSettings)
     rings: RingSettings = Field(default_factory=RingSettings)
     service: ServiceSettings = Field(default_factory=ServiceSettings)
+    novelty: NoveltySettings = Field(default_factory=NoveltySettings)
     promotion: PromotionSettings = Field(default_factory=PromotionSettings)
     tracking: TrackingSettings = Field(default_factory=TrackingSettings)
     workbench: WorkbenchSettings = Field(default_factory=WorkbenchSettings)

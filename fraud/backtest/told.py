@@ -6,6 +6,8 @@ from typing import Any
 
 import pandas as pd
 
+from fraud.backtest.burden import GROUPS as BURDENS
+from fraud.backtest.burden import burden
 from fraud.backtest.estimates import estimate
 from fraud.backtest.figures import GROUPS, by_group, calibration, compared, marked, monthly
 
@@ -17,7 +19,8 @@ def figures(judged: pd.DataFrame, capacity: int, ways: Sequence[str]) -> dict[st
     ----------
     judged : DataFrame
         One row per scored subject and month: month, subject_id, score, p_supervised, amount (yuan),
-        rule_amount (yuan), label (1, 0, NaN), random, scheme, institution_kind, department.
+        rule_amount (yuan), label (1, 0, NaN), random, scheme, institution_kind, department, and as far as
+        known region, age_band and sex of the patient.
     capacity : int
         Subjects reviewed a month.
     ways : sequence of str
@@ -25,6 +28,7 @@ def figures(judged: pd.DataFrame, capacity: int, ways: Sequence[str]) -> dict[st
     """
     population = marked(judged, ways, capacity)
     decided = population[population["label"].notna()].reset_index(drop=True)
+    as_listed = population.rename(columns={f"listed_{ways[0]}": "listed"})
     return {
         "capacity": capacity,
         "ways": list(ways),
@@ -34,7 +38,8 @@ def figures(judged: pd.DataFrame, capacity: int, ways: Sequence[str]) -> dict[st
         "monthly": monthly(decided, ways),
         "calibration": calibration(decided),
         "groups": {g: by_group(decided, g) for g in GROUPS},
-        "estimates": estimate(population.rename(columns={f"listed_{ways[0]}": "listed"})).told(),
+        "burden": {g: burden(as_listed, g) for g in BURDENS},
+        "estimates": estimate(as_listed).told(),
     }
 
 

@@ -54,6 +54,8 @@ class Scorer:
         What training saw and did, JSON-able; ``fallbacks`` in words.
     threads : int
         Threads used to score; the result does not depend on it.
+    window : dict
+        Profile of the rows it was trained on, where the pipeline adds one (`fraud.drift.window`).
     """
 
     target: str
@@ -65,6 +67,7 @@ class Scorer:
     platt_supervised: Platt = field(default_factory=Platt)
     summary: dict[str, Any] = field(default_factory=dict)
     threads: int = 1
+    window: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
     def fit(

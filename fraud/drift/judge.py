@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -30,9 +30,11 @@ _WORDS = {
     "refunds_missing": ("退费记录缺失", "refunds are missing"),
     "population": ("参保人群或就诊结构改变", "who is insured, or how they visit, changed"),
 }
+MODEL_CODES = ("feature_shift", "features_shifted", "score_shift")
+"""Codes of what is found once a model has scored; see `fraud.drift.shifted`."""
 
 
-CODES = tuple(_WORDS)
+CODES = (*_WORDS, *MODEL_CODES)
 """Every code of a finding."""
 
 
@@ -52,6 +54,10 @@ class Finding:
         What it would have had to stay within.
     zh, en : str
         One sentence.
+    series : tuple of (str, float)
+        What it was month by month, this month last, where it is one number.
+    bins, shape, usual_shape : tuple
+        Names of a distribution's bins, and the shares in them, found and usual.
     """
 
     code: str
@@ -65,6 +71,10 @@ class Finding:
     bar: float
     zh: str
     en: str
+    series: tuple[tuple[str, float], ...] = ()
+    bins: tuple[str, ...] = ()
+    shape: tuple[float, ...] = ()
+    usual_shape: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -80,6 +90,10 @@ class Drift:
         """Findings with which a month should not be scored unasked."""
         return tuple(f for f in self.findings if f.level == "stop")
 
+    def with_more(self, findings: Sequence[Finding]) -> "Drift":
+        """The same with more findings, in the same order."""
+        return replace(self, findings=tuple(sorted((*self.findings, *findings), key=_gravest)))
+
     def told(self) -> dict[str, Any]:
         """JSON-able."""
         return {
@@ -87,6 +101,10 @@ class Drift:
             "compared": list(self.compared),
             "findings": [asdict(f) for f in self.findings],
         }
+
+
+def _gravest(finding: Finding) -> tuple[Any, ...]:
+    return -LEVELS.index(finding.level), finding.code, finding.place, finding.column
 
 
 def judge(profile: Profile, month: int, settings: Any) -> Drift:
@@ -115,8 +133,7 @@ def judge(profile: Profile, month: int, settings: Any) -> Drift:
     look = _Look(profile, month, recent, before, season, settings)
     kinds = (look.institutions, look.amounts, look.codes, look.repeats, look.refunds, look.population)
     found = [finding for kind in kinds for finding in kind()]
-    order = sorted(found, key=lambda f: (-LEVELS.index(f.level), f.code, f.place, f.column))
-    return Drift(month_text(month), tuple(order), compared)
+    return Drift(month_text(month), tuple(sorted(found, key=_gravest)), compared)
 
 
 class _Look:
@@ -143,6 +160,7 @@ class _Look:
         usual: float,
         bar: float,
         form: str = ",.2f",
+        series: pd.Series | None = None,
     ) -> Finding:
         table, column, place = where
         zh, en = _WORDS[code]
@@ -151,7 +169,14 @@ class _Look:
         return Finding(
             code, level, table, column, place, month_text(self.month), round(value, 6), round(usual, 6), bar,
             f"{at_zh}{zh}：本月 {said}，此前 {was}", f"{at_en}{en}: {said} this month, {was} before",
+            series=() if series is None else self._series(series),
         )  # fmt: skip
+
+    def _series(self, values: pd.Series) -> tuple[tuple[str, float], ...]:
+        """The last year of a number by month."""
+        last = [m for m in sorted(values.index) if self.month - REFERENCE <= m <= self.month]
+        known = [(month_text(int(m)), float(values[m])) for m in last]
+        return tuple((m, round(v, 6)) for m, v in known if math.isfinite(v))
 
     def wide(self, column: str) -> pd.DataFrame:
         """Institution by month of one column; absent is 0."""
@@ -196,7 +221,14 @@ class _Look:
                 level = "stop" if weight >= self.settings.institution_weight else "warn"
                 where = ("claims", "institution_id", str(name))
                 yield self.finding(
-                    "institution_missing", level, where, own, expected, self.settings.missing_share, ",.0f"
+                    "institution_missing",
+                    level,
+                    where,
+                    own,
+                    expected,
+                    self.settings.missing_share,
+                    ",.0f",
+                    row,
                 )
                 continue
             low, high = 1 / self.settings.volume_ratio, self.settings.volume_ratio
@@ -204,7 +236,7 @@ class _Look:
             far = abs(own - expected) > 6 * math.sqrt(max(expected, 1.0))
             if far and not low < ratio < high and not self._season_agrees(row, low, high):
                 where = ("claims", "institution_id", str(name))
-                yield self.finding("institution_volume", "warn", where, own, expected, high, ",.0f")
+                yield self.finding("institution_volume", "warn", where, own, expected, high, ",.0f", row)
 
     def amounts(self) -> Iterator[Finding]:
         """Institutions whose usual amount per claim changed in scale."""
@@ -226,7 +258,15 @@ class _Look:
             level = self._level(ratio, self.settings.amount_warn, self.settings.amount_stop)
             if level:
                 where = ("claims", "total_amount", str(name))
-                yield self.finding("amount_scale", level, where, own, usual, self.settings.amount_warn)
+                yield self.finding(
+                    "amount_scale",
+                    level,
+                    where,
+                    own,
+                    usual,
+                    self.settings.amount_warn,
+                    series=np.exp(row) / 100,
+                )
 
     def _level(self, value: float, warn: float, stop: float) -> str:
         return "stop" if value >= stop else "warn" if value >= warn else ""
@@ -267,7 +307,9 @@ class _Look:
             worst = days.sort_values(["repeats", "day"], ascending=[False, True]).iloc[0]
             place = str(pd.Timestamp(int(worst["day"]) * 86_400, unit="s").date())
             where = ("claims", "claim_id", place)
-            yield self.finding("repeated_claims", level, where, own, usual, self.settings.repeats_warn, ".1%")
+            yield self.finding(
+                "repeated_claims", level, where, own, usual, self.settings.repeats_warn, ".1%", shares
+            )
 
     def refunds(self) -> Iterator[Finding]:
         """Refunds that should be there by the months before."""
@@ -280,7 +322,14 @@ class _Look:
             where = ("claims", "total_amount", "")
             level = "stop" if own == 0 and expected >= 2 * EXPECTED else "warn"
             yield self.finding(
-                "refunds_missing", level, where, own, expected, self.settings.missing_share, ",.0f"
+                "refunds_missing",
+                level,
+                where,
+                own,
+                expected,
+                self.settings.missing_share,
+                ",.0f",
+                months["refunds"],
             )
 
     def population(self) -> Iterator[Finding]:

@@ -24,6 +24,7 @@ from fraud.pipeline.frames import (
     read_frame,
     require_span,
     under,
+    who_and_where,
 )
 from fraud.pipeline.ring_evidence import with_ring_evidence
 from fraud.pipeline.ruling import rule_hits, rule_set
@@ -40,7 +41,7 @@ from fraud.runs import (
     write_json,
     write_table,
 )
-from fraud.schema import month_number, month_text, relation
+from fraud.schema import month_number, month_text
 from fraud.settings import Experiment, Settings
 
 Progress = Any
@@ -282,15 +283,11 @@ def _scored(tables: FeatureTables, scorer: Scorer, month: int, experiment: Exper
 def _beside(
     engine: Engine, scored: pd.DataFrame, month: int, experiment: Experiment, rules: RuleSet
 ) -> pd.DataFrame:
-    """Scores with what rules put at issue, and of claims the kind of institution and the department."""
+    """Scores with what rules put at issue, and of claims who and where."""
     if experiment.target != "claim":
-        return scored.assign(rule_amount=0.0, institution_kind=None, department=None)
+        nobody = dict.fromkeys(("institution_kind", "department", "region", "age_band", "sex"))
+        return scored.assign(rule_amount=0.0, **nobody)
     hits = rule_hits(engine, [month], rules).claims
     at_issue = hits["fund_at_issue"].astype(float) if len(hits) else pd.Series(dtype=float)
-    claims, institutions, departments = (relation(t) for t in ("claims", "institutions", "departments"))
-    chosen = claims.filter(claims.month == month)
-    chosen = chosen.left_join(institutions, "institution_id").left_join(departments, "department_id")
-    chosen = chosen.select(subject_id="claim_id", institution_kind="kind", department="specialty")
-    places = engine.to_arrow(chosen, "backtest_places").to_pandas()
-    rows = scored.merge(places, on="subject_id", how="left")
+    rows = scored.merge(who_and_where(engine, month), on="subject_id", how="left")
     return rows.assign(rule_amount=rows["subject_id"].map(at_issue).fillna(0.0).to_numpy(np.float64))

@@ -25,8 +25,6 @@ class Model:
     experiment : Experiment
     scorers : mapping of str to Scorer
         Kind of subject → its scorer.
-    profiles : mapping
-        Kind of subject → what its training window looked like; see `fraud.drift.reference`.
     notes : list of str
         Remarks for the report.
     """
@@ -36,7 +34,6 @@ class Model:
     until: str
     experiment: Experiment
     scorers: Mapping[str, Scorer]
-    profiles: Mapping[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
 

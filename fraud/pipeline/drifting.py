@@ -2,11 +2,14 @@
 
 from pathlib import Path
 
-from fraud.drift import Drift, judge, profile
+from fraud.drift import Drift, Finding, judge, profile, shifted
 from fraud.drift.judge import REFERENCE
 from fraud.engines import Engine
+from fraud.features.catalog import CATALOG
 from fraud.pipeline.allowing import PREFIX, refusal, refused_folder
+from fraud.pipeline.chosen import Model
 from fraud.pipeline.frames import months_with_claims, opened, require_month
+from fraud.pipeline.ranking import Ranked
 from fraud.runs import write_json
 from fraud.schema import month_number
 from fraud.settings import Settings
@@ -40,6 +43,36 @@ def drift_of(engine: Engine, month: int, settings: Settings) -> Drift:
     """Drift of a month, with the year before it and the months that led to the same season."""
     wanted = [m for m in months_with_claims(engine) if month - REFERENCE - 3 <= m <= month]
     return judge(profile(engine, wanted), month, settings.drift)
+
+
+def against_window(model: Model, ranked: Ranked, month: int, settings: Settings) -> list[Finding]:
+    """What differs between the month and the window the model was trained on: features and scores.
+
+    Parameters
+    ----------
+    model : Model
+        One whose target's scorer holds no profile of its window finds nothing.
+    ranked : Ranked
+        The month as it ranks it.
+    """
+    kind = model.experiment.target
+    scorer = model.scorers[kind]
+    if kind == "claim":
+        frame = ranked.context[ranked.context["month"] == month]
+        scores = ranked.claims["score"]
+    else:
+        frame = ranked.frames[kind]
+        scores = ranked.subjects.loc[ranked.subjects["subject_kind"] == kind, "score"]
+    known = scorer.window.get("score", {}).get("counts")
+    return shifted(
+        scorer.window,
+        frame,
+        scores.to_numpy(float) if known else None,
+        month,
+        scorer.summary.get("importance", {}),
+        settings.drift,
+        {n: (f.title_zh, f.title_en) for n, f in CATALOG.items()},
+    )
 
 
 def refuse_stops(drift: Drift, name: str, allow: tuple[str, ...], out: Path) -> None:

@@ -7,11 +7,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import ibis
 import pandas as pd
 import pyarrow.parquet as pq
 
+from fraud.backtest.burden import age_band
 from fraud.engines import Engine, open_engine
 from fraud.errors import DataError
+from fraud.features.measures import left
 from fraud.ingest import canonical_dataset
 from fraud.pipeline.work import work_folder
 from fraud.schema import ENTITIES, month_text, relation
@@ -165,3 +168,37 @@ def audited_before(engine: Engine, month: int) -> bool:
     audits = relation("audits")
     begin = datetime(month // 12, month % 12 + 1, 1)
     return engine.to_arrow(audits.filter(audits.decided_at < begin).limit(1), "audited").num_rows > 0
+
+
+def who_and_where(engine: Engine, month: int) -> pd.DataFrame:
+    """Claims of a month with their kind of institution and department, and region, age and sex of patients.
+
+    Returns
+    -------
+    pandas.DataFrame
+        subject_id, institution_kind, department (specialty), region (the patient's, else the
+        institution's), age_band and sex; None where unknown.
+    """
+    claims, institutions, departments = (relation(t) for t in ("claims", "institutions", "departments"))
+    chosen = claims.filter(claims.month == month)
+    places = institutions.select("institution_id", institution_kind="kind", place_region="region")
+    wards = departments.select("department_id", department="specialty")
+    patients = relation("patients").select("patient_id", "sex", "region", "birth_date", "birth_year")
+    chosen = chosen.select("claim_id", "institution_id", "department_id", "patient_id", "settled_at")
+    joined = left(
+        left(left(chosen, places, "institution_id"), wards, "department_id"), patients, "patient_id"
+    )
+    born = ibis.coalesce(joined.birth_date.year().cast("int64"), joined.birth_year)
+    told = joined.select(
+        "institution_kind",
+        "department",
+        "sex",
+        subject_id=joined.claim_id,
+        region=ibis.coalesce(joined.region, joined.place_region),
+        age=(joined.settled_at.year().cast("int64") - born).cast("float64"),
+    )
+    frame = engine.to_arrow(told, "who_and_where").to_pandas()
+    frame = frame.assign(age_band=age_band(frame["age"])).drop(columns="age")
+    texts = [c for c in frame.columns if c != "subject_id"]
+    frame[texts] = frame[texts].astype(object).where(frame[texts].notna() & (frame[texts] != ""), None)
+    return frame.sort_values("subject_id", ignore_index=True)

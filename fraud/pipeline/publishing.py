@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from fraud.drift import Drift
+from fraud.drift import Drift, Finding
 from fraud.engines import Engine, sql_text
 from fraud.pipeline.challenging import Silent
 from fraud.pipeline.collusion import first_month, measured_with, skipped_views, write_rings
@@ -43,6 +43,8 @@ class Results:
         What the challenger made of the month; the list does not use it.
     notes : list of str
         Remarks for the report.
+    drifted : list of Finding
+        How features and scores differ from the window the model was trained on.
     """
 
     month: str
@@ -56,6 +58,7 @@ class Results:
     rule_names: Mapping[str, tuple[str, str]]
     silent: Silent | None = None
     notes: list[str] = field(default_factory=list)
+    drifted: list[Finding] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

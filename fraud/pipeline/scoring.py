@@ -20,7 +20,7 @@ from fraud.pipeline.collusion import (
     previous_members,
     rings_between,
 )
-from fraud.pipeline.drifting import drift_of, refuse_stops
+from fraud.pipeline.drifting import against_window, drift_of, refuse_stops
 from fraud.pipeline.frames import KINDS, decisions, opened, read_frame, require_month, under
 from fraud.pipeline.publishing import Checked, Results, publish
 from fraud.pipeline.ranking import Ranked, Ruling, ranked_by
@@ -155,6 +155,8 @@ def score(
             own = lambda m: tables_for(m, chosen, tables, engine, months, settings)  # noqa: E731
             results = _results(seen, chosen, settings, challenger, own)
             facts["notes"] += results.notes
+            drift = drift.with_more(results.drifted)
+            refuse_stops(drift, dataset.name, allow, out)
         clock.progress("评分与报告 score, report", 1, 2)
         publish(folder, results, Checked(quality, drift), facts, engine, clock, settings)
         if index is not None:
@@ -280,6 +282,7 @@ def _results(
         names,
         unheard,
         notes,
+        against_window(model, ranked, month, settings),
     )
 
 

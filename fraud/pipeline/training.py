@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 
 from fraud.detectors.rows import Rows
 from fraud.detectors.scorer import Scorer
+from fraud.drift import window
 from fraud.engines import Engine, part_files
 from fraud.errors import DataError, UsageError
 from fraud.features.build import FeatureTables, build
@@ -97,7 +98,7 @@ def train(
     with opened(dataset, settings, models) as (engine, _):
         tables, months = build_training(engine, dataset, until, experiment, settings, progress)
         more = None if audits is None else read_audits(audits)
-        scorers = fit_scorers(engine, tables, months, experiment, settings, progress, more=more)
+        scorers = fit_scorers(engine, tables, months, experiment, settings, progress, more=more, windows=True)
         name = dataset_name(dataset)
         run_id, version = tracking.log_training(
             scorers,
@@ -164,8 +165,12 @@ def fit_scorers(
     progress: Progress = None,
     kinds: Sequence[str] = KINDS,
     more: pd.DataFrame | None = None,
+    windows: bool = False,
 ) -> dict[str, Scorer]:
-    """One scorer per kind of subject: the experiment's target first, the others beside it."""
+    """One scorer per kind of subject: the experiment's target first, the others beside it.
+
+    With `windows` those of claims and of the target carry a profile of what they were trained on.
+    """
     known_until = months[-1] + experiment.maturity_months
     kinds = sorted(kinds, key=lambda kind: (kind != experiment.target, KINDS.index(kind)))
     scorers = {}
@@ -184,7 +189,15 @@ def fit_scorers(
             directions={n: CATALOG[n].direction for n in tables.columns[kind]},
             threads=settings.engine.threads,
         )
+        if windows and kind in ("claim", experiment.target):
+            scorers[kind].window = _window(rows, scorers[kind])
         matrix.unlink()
     if progress:
         progress("训练 train", len(kinds), len(kinds))
     return scorers
+
+
+def _window(rows: Rows, scorer: Scorer) -> dict[str, Any]:
+    """Profile of the rows a scorer was trained on, and of its scores where each row scores by itself."""
+    scores = None if scorer.needs_context else lambda r: scorer.score(rows.frame(r))["score"].to_numpy()
+    return window(rows.keys["month"].to_numpy(), rows.features, lambda r: rows.matrix[r], scores)

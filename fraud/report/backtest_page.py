@@ -42,6 +42,15 @@ TRUST_WORDS = {
 }
 
 
+BURDEN_WORDS = {
+    "institution_kind": ("机构类别", "kind of institution"),
+    "region": ("地区", "region"),
+    "age_band": ("参保人年龄", "age of patients"),
+    "sex": ("参保人性别", "sex of patients"),
+}
+SEX_WORDS = {"M": ("男", "male"), "F": ("女", "female")}
+
+
 def write_backtest_page(figures: Mapping[str, Any], about: Mapping[str, Any], path: Path) -> None:
     """Write the page beside and then into place."""
     beside = path.with_name(f".{path.name}.part")
@@ -67,6 +76,7 @@ def render_backtest(figures: Mapping[str, Any], about: Mapping[str, Any]) -> str
         pictures=_pictures(figures),
         reliability=_reliability(figures),
         groups=_groups(figures),
+        burdens=_burdens(figures),
         estimates=_estimates(figures["estimates"]),
         trust=TRUST_WORDS[figures["estimates"]["trust"]],
         apart=[MEASURE_WORDS[m][0] for m in figures["estimates"]["contradicted"]],
@@ -219,6 +229,19 @@ def _groups(figures: Mapping[str, Any]) -> list[dict[str, Any]]:
                     ],
                 }
             )
+    return out
+
+
+def _burdens(figures: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """False alarms per thousand by group, where a group could be told."""
+    out = []
+    for key, (zh, en) in BURDEN_WORDS.items():
+        rows = figures.get("burden", {}).get(key, [])
+        words = {"institution_kind": INSTITUTION_WORDS, "sex": SEX_WORDS}.get(key, {})
+        shown = [r | {"shown": words.get(r["name"], (r["name"], ""))[0]} for r in rows]
+        if shown:
+            top = max((r["per_thousand"]["high"] for r in shown if r["decided"]), default=0.0) or 1.0
+            out.append({"zh": zh, "en": en, "rows": shown, "top": top})
     return out
 
 

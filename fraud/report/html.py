@@ -20,6 +20,7 @@ from fraud.report.content import (
     reason_bars,
     short_money,
 )
+from fraud.report.drift_pictures import drift_pictures
 from fraud.report.rendering import asset, template
 
 EVIDENCE_SHOWN = 12  # claims shown per suspicion; the workbook has them all
@@ -46,6 +47,7 @@ def render(content: ReportContent) -> str:
         charts=_charts(content),
         breakdowns=_breakdowns(content),
         months=_months(content),
+        drifts=drift_pictures(content.drift["findings"]) if content.drift else [],
         rule_totals=content.rule_totals(),
         result_words=RESULT_WORDS,
         failed=[g for g in content.gate if not g.get("passed", True)],

@@ -117,3 +117,27 @@ def gain(recovery: Sequence[float], label: str) -> Markup:
             _text(width * share, height - 12, f"{max(1, round(len(recovery) * share))}", "tick", anchor)
         )
     return _svg(width, height, body, label, "chart")
+
+
+def pair(bins: Sequence[str], usual: Sequence[float], now: Sequence[float], label: str) -> Markup:
+    """Two distributions over the same bins side by side: usual in the light colour, now in the dark one.
+
+    Parameters
+    ----------
+    bins : sequence of str
+    usual, now : sequence of float
+        Shares per bin.
+    label : str
+        What the picture shows, for screen readers.
+    """
+    width, height, low = 360, 118, 92
+    top = max([*usual, *now], default=0.0) or 1.0
+    step = width / max(len(bins), 1)
+    body = [f'<line x1="0" y1="{low}" x2="{width}" y2="{low}" class="axis"/>']
+    for i, (name, before, share) in enumerate(zip(bins, usual, now, strict=True)):
+        tip = f"{name}: {before:.1%} → {share:.1%}"
+        for place, value, css in ((0.12, before, "past"), (0.5, share, "now")):
+            tall = (low - 8) * value / top
+            body.append(_rect((i + place) * step, low - tall, step * 0.36, tall, css, tip))
+        body.append(_text((i + 0.5) * step, height - 10 - 8 * (i % 2), name, "tick"))
+    return _svg(width, height, body, label, "chart")

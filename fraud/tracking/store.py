@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from fraud.detectors.scorer import Scorer
     from fraud.settings import Settings
 
+WINDOW = "window.json"
+"""Beside a scorer: what its training window looked like (`fraud.drift.window`)."""
 # MLflow takes at most these many per call
 _METRICS, _PARAMS = 1000, 100
 
@@ -101,6 +103,9 @@ def _write_model(
 ) -> None:
     for kind, scorer in scorers.items():
         scorer.save(folder / kind)
+        if scorer.window:
+            text = json.dumps(scorer.window, sort_keys=True, separators=(",", ":"), allow_nan=False)
+            (folder / kind / WINDOW).write_text(text + "\n", encoding="utf-8", newline="\n")
     about = {"name": name, "until": until, "kinds": list(scorers), "experiment": experiment.model_dump()}
     text = json.dumps(about, ensure_ascii=False, sort_keys=True, indent=1)
     (folder / "about.json").write_text(text + "\n", encoding="utf-8", newline="\n")
@@ -219,12 +224,16 @@ def load_model(name: str, alias: str, settings: "Settings", threads: int | None 
         )
     about = json.loads((folder / "about.json").read_text(encoding="utf-8"))
     threads = settings.engine.threads if threads is None else threads
+    scorers = {kind: Scorer.load(folder / kind, threads) for kind in about["kinds"]}
+    for kind, scorer in scorers.items():
+        if (folder / kind / WINDOW).exists():
+            scorer.window = json.loads((folder / kind / WINDOW).read_text(encoding="utf-8"))
     return {
         "name": name,
         "version": str(found.version),
         "until": about["until"],
         "experiment": Experiment.model_validate(about["experiment"]),
-        "scorers": {kind: Scorer.load(folder / kind, threads) for kind in about["kinds"]},
+        "scorers": scorers,
     }
 
 
