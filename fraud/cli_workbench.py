@@ -76,6 +76,7 @@ def publish(
     rules = load_rule_set(settings.rules.folder).rules
     names = {code: (rule.name_zh, rule.clause) for code, rule in rules.items()}
     words = {f.name: (f.title_zh, f.title_en) for f in features().values()}
+    words |= {code: (rule.name_zh, rule.name_en) for code, rule in rules.items()}
     done = run_publish(run, _who(), names, dataset, words)
     if done.already:
         typer.echo(f"{done.month}: already published, nothing to do.")

@@ -18,6 +18,7 @@ from typing import BinaryIO
 
 from django.conf import settings
 from django.db import transaction
+from django.utils.translation import gettext
 
 from fraud.errors import DataError
 from fraud.workbench import trail
@@ -109,11 +110,11 @@ def attach(case: Case, account: Account, name: str, content: BinaryIO, size: int
         Not permitted, empty, too large, of a type that is not taken, or not what its name promises.
     """
     if not account.may("case.note"):
-        raise Refused("没有添加附件的权限 (no permission to attach files).")
+        raise Refused(gettext("没有添加附件的权限。"))
     shown = plain_name(name)
     problems = _problems(shown, content, size)
     if case.attachments.count() >= _MOST_PER_CASE:
-        problems.append(f"一个案件最多 {_MOST_PER_CASE} 个附件 (too many files).")
+        problems.append(gettext("一个案件最多 %(most)s 个附件。") % {"most": _MOST_PER_CASE})
     if problems:
         trail.record(account.get_username(), "attachment_refused", f"case:{case.pk}", size=size)
         raise Refused(problems)
@@ -137,16 +138,14 @@ def _problems(name: str, content: BinaryIO, size: int) -> list[str]:
     most = settings.WORKBENCH.attachment_mb
     ending = os.path.splitext(name)[1].lower()
     if size == 0:
-        return ["文件是空的 (the file is empty)."]
+        return [gettext("文件是空的。")]
     if size > most * 1_000_000:
-        return [f"文件过大，最多 {most} MB (too large, at most {most} MB)."]
+        return [gettext("文件过大，最多 %(most)s MB。") % {"most": most}]
     if ending not in TYPES:
-        return [f"只接受 {' '.join(TYPES)} (type not taken)."]
+        return [gettext("只接受 %(types)s") % {"types": " ".join(TYPES)}]
     content.seek(0)
     if not TYPES[ending](content):
-        return [
-            f"文件内容不是 {ending[1:]}（或带有宏）(the content is not what the name says, or has macros)."
-        ]
+        return [gettext("文件内容不是 %(type)s，或带有宏。") % {"type": ending[1:]}]
     return []
 
 

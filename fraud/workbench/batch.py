@@ -4,6 +4,7 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect
 from django.urls import reverse
+from django.utils.translation import gettext, ngettext
 from django.views.decorators.http import require_POST
 
 from fraud.workbench import trail
@@ -41,7 +42,7 @@ def assign(chosen: dict[int, int], assignee: str, account: Account) -> tuple[lis
             act(case_id, step, account, version, Given(assignee=assignee))
             done.append(case_id)
         except Refused as error:
-            refused[case_id] = "；".join(error.problems)
+            refused[case_id] = " ".join(error.problems)
     return done, refused
 
 
@@ -54,11 +55,13 @@ def assign_many(request: HttpRequest) -> HttpResponse:
     for case_id in refused:
         trail.record(request.user.get_username(), "step_refused", f"case:{case_id}", action="assign")
     if done:
-        messages.success(request, f"已分派 {len(done)} 件。")
+        messages.success(
+            request, ngettext("已分派 %(n)s 件。", "已分派 %(n)s 件。", len(done)) % {"n": len(done)}
+        )
     for case_id, why in list(refused.items())[:20]:
-        messages.error(request, f"案件 {case_id}：{why}")
+        messages.error(request, gettext("案件 %(case)s：%(why)s") % {"case": case_id, "why": why})
     if not chosen:
-        messages.error(request, "请先选择案件 (choose cases first).")
+        messages.error(request, gettext("请先选择案件。"))
     query = kept(QueryDict(request.POST.get("query", "")[:4000])).urlencode()
     return redirect(f"{reverse('list')}?{query}")
 

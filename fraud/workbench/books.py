@@ -38,6 +38,32 @@ class Mark(models.Model):
         indexes = [models.Index(fields=["kind", "code", "case"], name="mark_code")]
 
 
+class Tally(models.Model):
+    """Sums of what was decided in a week; see `fraud.workbench.tallies`."""
+
+    week = models.DateField()
+    kind = models.CharField(max_length=16, blank=True)
+    code = models.CharField(max_length=ID, blank=True)
+    decided = models.BigIntegerField()
+    confirmed = models.BigIntegerField()
+    cleared = models.BigIntegerField()
+    at_risk_cents = models.BigIntegerField()
+    confirmed_cents = models.BigIntegerField()
+    recovered_cents = models.BigIntegerField()
+    spent_hours = models.BigIntegerField()
+    held_hours = models.BigIntegerField()
+    held = models.BigIntegerField()
+    took_0 = models.BigIntegerField()
+    took_1 = models.BigIntegerField()
+    took_2 = models.BigIntegerField()
+    took_3 = models.BigIntegerField()
+
+    class Meta:
+        """A sum is kept once."""
+
+        constraints = [models.UniqueConstraint(fields=["week", "kind", "code"], name="tally_once")]
+
+
 class Word(models.Model):
     """Chinese and English of a mark's code, as the newest publication knew them."""
 

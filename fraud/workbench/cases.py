@@ -6,18 +6,20 @@ from typing import Any
 from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
+from django.utils.translation import gettext, gettext_noop
 
 from fraud.errors import FraudError
-from fraud.workbench import trail
+from fraud.workbench import tallies, trail
 from fraud.workbench.deadlines import due_on
 from fraud.workbench.models import Account, Case, Step
 from fraud.workbench.roles import ANY_CASE
 from fraud.workbench.scope import sees, visible
+from fraud.workbench.speech import spoken
 from fraud.workbench.workflow import REASONS, TRANSITIONS, Transition, from_state
 
 LONGEST_TEXT = 4000
 MOST_CENTS = 10**15
-_CHANGED = "案件已被他人更新，请刷新后再试 (the case was changed meanwhile; reload the page)."
+_CHANGED = gettext_noop("案件已被他人更新，请刷新后再试。")
 
 
 class Refused(FraudError):
@@ -59,11 +61,11 @@ def allowed(case: Case, account: Account) -> tuple[Transition, ...]:
 def _why_not(case: Case, account: Account, step: Transition) -> str:
     """Why a legal step is not for this account; empty where it is."""
     if not account.may(step.permission):
-        return f"没有“{step.zh}”的权限 (no permission to {step.en})"
+        return gettext("没有“%(step)s”的权限。") % {"step": spoken((step.zh, step.en))}
     if step.permission == "case.review" and not _holds(case, account):
-        return "案件由他人承办 (somebody else holds the case)"
+        return gettext("案件由他人承办。")
     if step.other_person and case.steps.filter(action="confirm", actor=account.get_username()).exists():
-        return "复审须由他人进行 (second review takes somebody else than who confirmed)"
+        return gettext("复审须由他人进行。")
     return ""
 
 
@@ -101,12 +103,13 @@ def act(case_id: int, action: str, account: Account, version: int, given: Given 
     with transaction.atomic():
         case = visible(account).select_related("assignee").filter(pk=case_id).first()
         if case is None:
-            raise Refused("没有这个案件 (no such case).")
+            raise Refused(gettext("没有这个案件。"))
         step = TRANSITIONS.get(action)
         if case.version != version:
-            raise Conflict(_CHANGED)
+            raise Conflict(gettext(_CHANGED))
         if step is None or case.state not in step.sources:
-            raise Refused(f"“{case.state_words[0]}”状态不能执行此操作 (not a legal step here).")
+            words = {"state": spoken(case.state_words)}
+            raise Refused(gettext("“%(state)s”状态不能执行此操作。") % words)
         if why := _why_not(case, account, step):
             raise Refused(why)
         holder = _assignee(step, given, account)
@@ -128,32 +131,32 @@ def _missing(case: Case, step: Transition, given: Given, holder: Account | None)
     """Everything that is wrong with what was entered."""
     problems = []
     if step.reasons and given.reason not in REASONS[step.reasons]:
-        problems.append("请选择原因 (choose a reason).")
+        problems.append(gettext("请选择原因。"))
     if (step.text or given.reason == "other") and not given.text.strip():
-        problems.append("请填写说明 (say why).")
+        problems.append(gettext("请填写说明。"))
     if len(given.text) > LONGEST_TEXT or len(given.clause) > LONGEST_TEXT:
-        problems.append(f"说明过长，最多 {LONGEST_TEXT} 字 (too long).")
+        problems.append(gettext("说明过长，最多 %(most)s 字。") % {"most": LONGEST_TEXT})
     if step.clause and not given.clause.strip():
-        problems.append("请填写依据条款 (name the clause).")
+        problems.append(gettext("请填写依据条款。"))
     if step.names and (holder is None or not holder.may("case.review")):
-        problems.append("请选择承办人 (choose who takes the case).")
+        problems.append(gettext("请选择承办人。"))
     elif step.names and holder is not None and not sees(holder, case.pk):
-        problems.append("此人看不到该案件 (the case is outside this person's limits).")
+        problems.append(gettext("此人看不到该案件。"))
     return [*problems, *_amount_problems(case, step, given.amount_cents)]
 
 
 def _amount_problems(case: Case, step: Transition, cents: int | None) -> list[str]:
     before = case.amount_cents or 0
     if step.amount in ("set", "lower", "recovered") and cents is None:
-        return ["请填写金额 (enter the amount)."]
+        return [gettext("请填写金额。")]
     if cents is None or step.amount in ("keep", "zero"):
         return []
     if not 0 <= cents <= MOST_CENTS or (step.amount in ("set", "lower") and cents == 0):
-        return ["金额须大于零 (the amount must be above zero)."]
+        return [gettext("金额须大于零。")]
     if step.amount == "lower" and cents >= before:
-        return ["核减后的金额须小于原金额 (the reduced amount must be below the one before)."]
+        return [gettext("核减后的金额须小于原金额。")]
     if step.amount == "recovered" and cents > before:
-        return ["追回金额不能大于认定金额 (more than was established)."]
+        return [gettext("追回金额不能大于认定金额。")]
     return []
 
 
@@ -201,7 +204,7 @@ def _write(case: Case, changes: dict[str, Any], step: Transition, given: Given, 
     """Change the case if it is still what was read; write the step and the trail with it."""
     same = Case.objects.filter(pk=case.pk, version=case.version, state=case.state)
     if not same.update(**changes, version=F("version") + 1):
-        raise Conflict(_CHANGED)
+        raise Conflict(gettext(_CHANGED))
     made = Step(
         case=case,
         actor=actor,
@@ -217,7 +220,12 @@ def _write(case: Case, changes: dict[str, Any], step: Transition, given: Given, 
     )
     made.save()
     trail.record_step(made)
+    before = case.recovered_cents or 0
     case.refresh_from_db()
+    if step.outcome:
+        tallies.count_decision(case)
+    elif step.amount == "recovered":
+        tallies.count_recovery(case, (case.recovered_cents or 0) - before)
 
 
 def take_next(account: Account) -> Case | None:
@@ -231,7 +239,7 @@ def take_next(account: Account) -> Case | None:
         The account may not take cases.
     """
     if not account.may("case.take"):
-        raise Refused("没有领取的权限 (no permission to take cases).")
+        raise Refused(gettext("没有领取的权限。"))
     while True:
         free = (
             visible(account)

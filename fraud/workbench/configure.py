@@ -12,6 +12,8 @@ from fraud.workbench.directory import sign_in_settings
 from fraud.workbench.logs import description
 
 SECRET_VARIABLE = "FRAUD_WORKBENCH_SECRET"
+LANGUAGES = {"zh-hans": "中文", "en": "English"}
+"""Languages of the pages, each by its own name; the first is the one that all others are translated from."""
 _SHORTEST_SECRET = 32
 
 
@@ -80,6 +82,7 @@ def django_settings(own: WorkbenchSettings) -> dict[str, Any]:
         "MIDDLEWARE": [
             "django.middleware.security.SecurityMiddleware",
             "fraud.workbench.guard.content_policy",
+            "fraud.workbench.speech.reader_language",
             "django.contrib.sessions.middleware.SessionMiddleware",
             "django.middleware.common.CommonMiddleware",
             "django.middleware.csrf.CsrfViewMiddleware",
@@ -115,7 +118,8 @@ def django_settings(own: WorkbenchSettings) -> dict[str, Any]:
             )
         ],
         "LOGIN_URL": "sign_in",
-        "LANGUAGE_CODE": "zh-hans",
+        "LANGUAGE_CODE": next(iter(LANGUAGES)),
+        "LANGUAGES": [*LANGUAGES.items()],
         "USE_I18N": True,
         "USE_TZ": True,
         "TIME_ZONE": own.time_zone,

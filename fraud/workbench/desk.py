@@ -72,6 +72,23 @@ class Portion(models.Model):
         indexes = [models.Index(fields=["kind", "code", "case", "cents", "claims"], name="portion_code")]
 
 
+class PortionSum(models.Model):
+    """Sums of `Portion` over all cases, written anew with them: the first level of a break-down."""
+
+    kind = models.CharField(max_length=16)
+    code = models.CharField(max_length=ID)
+    name = models.CharField(max_length=200, blank=True)
+    cases = models.PositiveIntegerField()
+    claims = models.BigIntegerField()
+    cents = models.BigIntegerField()
+
+    class Meta:
+        """One row per what cases fall on; the dearest are read first."""
+
+        constraints = [models.UniqueConstraint(fields=["kind", "code"], name="portion_sum_once")]
+        indexes = [models.Index(fields=["kind", "-cents", "code"], name="portion_sum_dear")]
+
+
 class Lines(models.Model):
     """Lines of an evidence claim, the odd ones first, as the dataset had them when the run was published."""
 

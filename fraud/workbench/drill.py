@@ -10,6 +10,7 @@ from fraud.workbench import trail
 from fraud.workbench.guard import needs
 from fraud.workbench.listing import PARTS, broken_down, filtered, kept, totals
 from fraud.workbench.narrowing import NARROWING, told
+from fraud.workbench.speech import spoken
 
 _NEXT = {"item": "department", "department": "doctor", "institution": "department"}
 
@@ -41,7 +42,7 @@ def drill(request: HttpRequest) -> HttpResponse:
 def chips(asked: Any) -> list[tuple[str, str, str]]:
     """Parts and figures that are filtered by: words, code and the query without it."""
     words = PARTS | NARROWING
-    return [(words[k][0], told(k, asked[k]), _without(asked, k)) for k in words if asked.get(k)]
+    return [(spoken(words[k]), told(k, asked[k]), _without(asked, k)) for k in words if asked.get(k)]
 
 
 def _with(asked: Any, **more: str) -> str:

@@ -12,6 +12,7 @@ from io import BytesIO
 from typing import Any
 
 from django.utils.crypto import constant_time_compare
+from django.utils.translation import gettext, gettext_noop
 
 from fraud.errors import DataError
 from fraud.workbench.cases import LONGEST_TEXT, Conflict, Given, Refused, act, allowed
@@ -35,6 +36,7 @@ from fraud.workbench.forms import (
 from fraud.workbench.models import Account, Case, Step
 from fraud.workbench.safe_xlsx import require_workbook
 from fraud.workbench.scope import visible
+from fraud.workbench.speech import retold, spoken
 from fraud.workbench.workflow import TRANSITIONS
 
 GOOD, EMPTY, BAD, CONFLICT, ALREADY = "good", "empty", "bad", "conflict", "already"
@@ -66,8 +68,9 @@ class Row:
         Established amount, where the answer sets it.
     below_cents : int or None
         Amount that the institution accepts, which must be below the established one.
-    problems : list of (str, str)
-        Cell and what is wrong with it.
+    problems : list of (str, str, ...)
+        Cell and what is wrong with it: the source text and what is put into it, for a row is kept and
+        read in either language.
     """
 
     number: int
@@ -78,7 +81,7 @@ class Row:
     text: str = ""
     amount_cents: int | None = None
     below_cents: int | None = None
-    problems: list[tuple[str, str]] = field(default_factory=list)
+    problems: list[tuple[str, ...]] = field(default_factory=list)
 
     def as_json(self) -> dict[str, Any]:
         """Fields as JSON holds them."""
@@ -124,9 +127,9 @@ def read(content: bytes) -> tuple[Form, list[Row]]:
     except DataError:
         raise
     except Exception as error:  # whatever a broken file does to the reader of workbooks
-        raise DataError(f"工作簿无法读取 (the workbook cannot be read: {type(error).__name__}).") from None
+        raise DataError(gettext("工作簿无法读取（%(error)s）。") % {"error": type(error).__name__}) from None
     known = "、".join(f"“{f.zh}”" for f in FORMS.values())
-    raise DataError(f"没有名为{known}的工作表；请用本系统导出的表 (none of the known sheets).")
+    raise DataError(gettext("没有名为%(known)s的工作表；请用本系统导出的表。") % {"known": known})
 
 
 def _rows(sheet: Any, form: Form) -> list[Row]:
@@ -145,14 +148,14 @@ def _rows(sheet: Any, form: Form) -> list[Row]:
         if all(v is None or v == "" for v in values):
             continue
         if number > HEADER_ROW + 1 + MOST_CASES + _ROOM:
-            raise DataError(f"行数超过 {MOST_CASES} (too many rows).")
+            raise DataError(gettext("行数超过 %(most)s。") % {"most": MOST_CASES})
         row = _row(number, {h: cells[i] for h, i in columns.items() if i < len(cells)}, columns, form)
         if row.case is not None and row.case in seen:
-            row.problems.append((_cell(columns[CASE], number), "案件重复 (the case is there twice)"))
+            row.problems.append((_cell(columns[CASE], number), gettext_noop("案件重复")))
         seen.add(row.case)
         found.append(row)
     if not columns:
-        raise DataError(f"工作表“{form.zh}”没有表头 (the sheet has no headings).")
+        raise DataError(gettext("工作表“%(sheet)s”没有表头。") % {"sheet": form.zh})
     return found
 
 
@@ -160,7 +163,7 @@ def _columns(values: list[Any], form: Form) -> dict[str, int]:
     columns = {h: values.index(h) for h in form.headings if h in values}
     missing = [h for h in (CASE, VERSION, CHECK, *ANSWERS) if h not in columns]
     if missing:
-        raise DataError(f"缺少列 (columns are missing): {'、'.join(missing)}")
+        raise DataError(gettext("缺少列：%(columns)s") % {"columns": " / ".join(missing)})
     return columns
 
 
@@ -175,20 +178,20 @@ class _Sheet:
 
     def __init__(self, number: int, cells: dict[str, Any], columns: dict[str, int]) -> None:
         self.number, self.cells, self.columns = number, cells, columns
-        self.problems: list[tuple[str, str]] = []
+        self.problems: list[tuple[str, ...]] = []
 
-    def fault(self, heading: str, words: str) -> None:
-        self.problems.append((_cell(self.columns[heading], self.number), words))
+    def fault(self, heading: str, words: str, *values: str) -> None:
+        self.problems.append((_cell(self.columns[heading], self.number), words, *values))
 
     def value(self, heading: str) -> Any:
         cell = self.cells.get(heading)
         if cell is None or cell.value is None:
             return None
         if cell.data_type == "f":
-            self.fault(heading, "不接受公式 (formulas are not taken)")
+            self.fault(heading, gettext_noop("不接受公式"))
             return None
         if cell.data_type == "e":
-            self.fault(heading, "单元格是错误值 (an error value)")
+            self.fault(heading, gettext_noop("单元格是错误值"))
             return None
         return cell.value
 
@@ -197,7 +200,7 @@ class _Sheet:
         told = "" if value is None else str(value)
         told = "".join(c for c in told if c in "\n\t" or c.isprintable()).strip()
         if len(told) > LONGEST_TEXT - 200:
-            self.fault(heading, f"最多 {LONGEST_TEXT - 200} 字 (too long)")
+            self.fault(heading, gettext_noop("最多 %s 字"), str(LONGEST_TEXT - 200))
         return told
 
     def whole(self, heading: str) -> int | None:
@@ -221,7 +224,7 @@ class _Sheet:
             if isinstance(value, bool) or cents != int(cents) or not 0 < cents <= 10**15:
                 raise ValueError
         except (InvalidOperation, ValueError, OverflowError):
-            self.fault(heading, "金额须为大于零、最多两位小数的数字 (not an amount)")
+            self.fault(heading, gettext_noop("金额须为大于零、最多两位小数的数字"))
             return None
         return int(cents)
 
@@ -233,14 +236,14 @@ def _row(number: int, cells: dict[str, Any], columns: dict[str, int], form: Form
     if all(v is None or not str(v).strip() for v in told):
         return row
     if row.case is None:
-        sheet.fault(CASE, "案件编号不是数字 (no case id)")
+        sheet.fault(CASE, gettext_noop("案件编号不是数字"))
     elif row.version is None or not constant_time_compare(
         sheet.words(CHECK), check_code(form.code, row.case, row.version)
     ):
-        sheet.fault(CHECK, "校验码不符：此行不是本系统导出的，或编号被改动 (not a row of this workbench)")
+        sheet.fault(CHECK, gettext_noop("校验码不符：此行不是本系统导出的，或编号被改动"))
     answer = form.answers.get(sheet.words(ANSWER))
     if answer is None:
-        sheet.fault(ANSWER, f"请选 {'、'.join(form.answers)} (choose an answer)")
+        sheet.fault(ANSWER, gettext_noop("请选：%s"), " / ".join(form.answers))
     else:
         _answered(row, answer, sheet)
     row.problems = sheet.problems
@@ -252,20 +255,20 @@ def _answered(row: Row, answer: Answer, sheet: _Sheet) -> None:
     words, person = sheet.words(WORDS), sheet.words(PERSON)
     amount = sheet.cents(AMOUNT)
     if answer.words and not words:
-        sheet.fault(WORDS, "请写说明 (say why)")
+        sheet.fault(WORDS, gettext_noop("请写说明"))
     told = sheet.words(REASON)
     if answer.reasons:
         code = reason_code(answer.reasons, told)
         if code is None:
-            sheet.fault(REASON, "请从列表选择 (choose from the list)")
+            sheet.fault(REASON, gettext_noop("请从列表选择"))
         elif code == "other" and not words:
-            sheet.fault(WORDS, "选“其他”须写说明 (say why)")
+            sheet.fault(WORDS, gettext_noop("选“其他”须写说明"))
         row.reason = code or ""
     if answer.amount == "none":
         if sheet.cells.get(AMOUNT) is not None and sheet.cells[AMOUNT].value not in (None, ""):
-            sheet.fault(AMOUNT, "此答复不填金额 (no amount with this answer)")
-    elif amount is None and not any(c == _cell(sheet.columns[AMOUNT], row.number) for c, _ in sheet.problems):
-        sheet.fault(AMOUNT, "请填金额 (enter the amount)")
+            sheet.fault(AMOUNT, gettext_noop("此答复不填金额"))
+    elif amount is None and not any(p[0] == _cell(sheet.columns[AMOUNT], row.number) for p in sheet.problems):
+        sheet.fault(AMOUNT, gettext_noop("请填金额"))
     if answer.amount == "below" and amount is not None:
         row.below_cents = amount
         words = f"认可金额 {amount / 100:,.2f} 元。{words}"
@@ -289,23 +292,23 @@ def _finder(rows: list[Row], account: Account) -> Callable[[Row], Case | None]:
 
 def _judged(row: Row, case: Case | None, account: Account) -> Judged:
     if row.problems:
-        return Judged(row, BAD, tuple((c, w) for c, w in row.problems))
+        return Judged(row, BAD, tuple((c, retold(w, v)) for c, w, *v in row.problems))
     if not row.action:
         return Judged(row, EMPTY)
     if case is None:
-        return Judged(row, BAD, (("案件", "没有这个案件 (no such case)"),))
+        return Judged(row, BAD, ((gettext("案件"), gettext("没有这个案件。")),))
     if case.version != row.version:
         if _done(row, case):
             return Judged(row, ALREADY)
-        words = f"案件在导出后有变动，现为“{case.state_words[0]}” (changed meanwhile)"
-        return Judged(row, CONFLICT, (("版本", words),))
+        words = gettext("案件在导出后有变动，现为“%(state)s”。") % {"state": spoken(case.state_words)}
+        return Judged(row, CONFLICT, ((gettext("版本"), words),))
     if row.action not in {t.code for t in allowed(case, account)}:
-        words = (
-            f"现为“{case.state_words[0]}”，不能由您“{TRANSITIONS[row.action].zh}” (not a legal step for you)"
-        )
-        return Judged(row, CONFLICT, (("答复", words),))
+        step = TRANSITIONS[row.action]
+        told = {"state": spoken(case.state_words), "step": spoken((step.zh, step.en))}
+        words = gettext("现为“%(state)s”，不能由您“%(step)s”。") % told
+        return Judged(row, CONFLICT, ((gettext("答复"), words),))
     if row.below_cents is not None and row.below_cents >= (case.amount_cents or 0):
-        return Judged(row, BAD, (("金额", "部分认可的金额须小于认定金额 (not below what was established)"),))
+        return Judged(row, BAD, ((gettext("金额"), gettext("部分认可的金额须小于认定金额。")),))
     return Judged(row, GOOD)
 
 
@@ -332,8 +335,8 @@ def apply(rows: list[Row], account: Account) -> Iterator[Judged]:
         try:
             act(row.case or 0, row.action, account, row.version or 0, given)
         except Conflict as error:
-            yield Judged(row, CONFLICT, tuple(("案件", p) for p in error.problems))
+            yield Judged(row, CONFLICT, tuple((gettext("案件"), p) for p in error.problems))
         except Refused as error:
-            yield Judged(row, BAD, tuple(("案件", p) for p in error.problems))
+            yield Judged(row, BAD, tuple((gettext("案件"), p) for p in error.problems))
         else:
             yield judged

@@ -10,6 +10,7 @@ from django.db.models import Count
 from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
+from django.utils.translation import gettext, ngettext
 from django.views.decorators.http import require_GET, require_POST
 
 from fraud.errors import DataError
@@ -113,9 +114,9 @@ def form_in(request: HttpRequest) -> HttpResponse:
     who, file = request.user.get_username(), request.FILES.get("file")
     try:
         if file is None:
-            raise DataError("请选择文件 (choose a file).")
+            raise DataError(gettext("请选择文件。"))
         if (file.size or 0) > MOST_BYTES:
-            raise DataError(f"文件超过 {MOST_BYTES // 1_000_000} MB (the file is too large).")
+            raise DataError(gettext("文件超过 %(most)s MB。") % {"most": MOST_BYTES // 1_000_000})
         content = file.read()
         form, rows = read(content)
     except DataError as error:
@@ -144,7 +145,7 @@ def _own(request: HttpRequest, sheet_id: int) -> ReplySheet:
 
 
 def _rows(sheet: ReplySheet) -> list[Row]:
-    return [Row(**{**r, "problems": [(c, w) for c, w in r["problems"]]}) for r in sheet.rows]
+    return [Row(**{**r, "problems": [tuple(p) for p in r["problems"]]}) for r in sheet.rows]
 
 
 @require_GET
@@ -189,5 +190,7 @@ def sheet_apply(request: HttpRequest, sheet_id: int) -> HttpResponse:
     sheet.applied_at, sheet.counts = timezone.now(), counts
     sheet.save(update_fields=["applied_at", "counts"])
     trail.record(request.user.get_username(), "sheet_applied", f"sheet:{sheet.pk}", **counts)
-    messages.success(request, f"已登记 {counts[GOOD]} 行。")
+    messages.success(
+        request, ngettext("已登记 %(n)s 行。", "已登记 %(n)s 行。", counts[GOOD]) % {"n": counts[GOOD]}
+    )
     return _sheet_page(request, sheet, judged, applied=True)

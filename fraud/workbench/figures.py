@@ -1,18 +1,23 @@
-"""Figures for the head of the office, counted in the database over the cases an account may see."""
+"""Figures for the head of the office, over the cases an account may see."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any, TypeAlias
 from urllib.parse import urlencode
 
-from django.db.models import Avg, Count, Q, QuerySet, Sum
+from django.db.models import Count, QuerySet, Sum
 from django.utils import timezone
+from django.utils.translation import gettext
 
+from fraud.workbench import tallies
 from fraud.workbench.books import MARK_KINDS, Word
 from fraud.workbench.marks import DETECTORS
 from fraud.workbench.models import Account, Case
-from fraud.workbench.narrowing import AGES, of_age, of_duration
-from fraud.workbench.scope import visible
+from fraud.workbench.narrowing import AGES, of_age
+from fraud.workbench.scope import limits, visible
+from fraud.workbench.speech import money, short_day, spoken
+from fraud.workbench.tallies import ALL, DEPARTMENT, HOLDER, Sums
 
 Cases: TypeAlias = "QuerySet[Case]"
 WEEKS = 12
@@ -54,12 +59,12 @@ class Bar:
 
 
 def since(months: int) -> date:
-    """First day of the period: some months ago."""
-    return timezone.localdate() - timedelta(days=round(30.44 * months))
+    """First day of the period: the Monday of the week some months ago, for sums are kept by week."""
+    return tallies.week_of(timezone.localdate() - timedelta(days=round(30.44 * months)))
 
 
 def figures(account: Account, months: int) -> dict[str, Any]:
-    """All figures of the page, in six queries.
+    """All figures of the page: of decided cases from the weekly sums, of open ones from an index.
 
     Parameters
     ----------
@@ -74,24 +79,26 @@ def figures(account: Account, months: int) -> dict[str, Any]:
         ``totals``, and lists of `Bar`: ``ages``, ``weeks``, ``took``, ``rule``, ``detector``, ``reason``,
         ``department`` and ``auditor``.
     """
-    own, first = visible(account).order_by(), since(months)
-    decided = own.filter(decided_on__gte=first)
+    own, first, start = visible(account).order_by(), since(months), _first_week()
+    limited = bool(limits(account))
+    found = tallies.recounted(own, first) if limited else tallies.kept(first)
+    weeks = dict(tallies.weeks_recounted(own, start) if limited else tallies.weeks_kept(start))
     period = {"since": first.isoformat()}
-    now, done = _now(own), _done(decided)
+    now, done = _now(own), found[ALL][""]
     return {
         "totals": _totals(now, done, period),
         "ages": _ages(now),
-        "weeks": _weeks(own),
+        "weeks": _weeks(start, weeks),
         "took": _took(done, period),
-        **_hits(decided, period),
-        "department": _departments(decided, period),
-        "auditor": _auditors(decided, period),
+        **_hits(found, period),
+        "department": _departments(found.get(DEPARTMENT, {}), period),
+        "auditor": _auditors(found.get(HOLDER, {}), period),
         "since": first,
     }
 
 
-def _count(**conditions: Any) -> Count:
-    return Count("pk", filter=Q(**conditions))
+def _first_week() -> date:
+    return tallies.week_of(timezone.localdate()) - timedelta(weeks=WEEKS - 1)
 
 
 def _now(own: Cases) -> dict[str, Any]:
@@ -101,39 +108,26 @@ def _now(own: Cases) -> dict[str, Any]:
     return own.filter(open=True).aggregate(n=Count("pk"), found=Sum("at_risk_cents"), **counts, **money)
 
 
-def _done(decided: Cases) -> dict[str, Any]:
-    """Decided cases: counts, money, mean hours, and how many took how long: ``n0`` …."""
-    counts = {f"n{i}": Count("pk", filter=of_duration(age)) for i, age in enumerate(AGES)}
-    return decided.aggregate(
-        n=Count("pk"), confirmed=_count(outcome="confirmed"), found=Sum("at_risk_cents"),
-        money=Sum("amount_cents", filter=Q(outcome="confirmed")), back=Sum("recovered_cents"),
-        spent=Avg("spent_hours"), held=Avg("held_hours"), **counts,
-    )  # fmt: skip
-
-
-def _totals(now: dict[str, Any], done: dict[str, Any], period: dict[str, str]) -> list[tuple[str, ...]]:
-    """Cases and money: words in both languages, value, its kind, and the list's query."""
-    ratio = f"{done['confirmed'] / done['n']:.0%}" if done["n"] else "–"
+def _totals(now: dict[str, Any], done: Sums, period: dict[str, str]) -> list[tuple[str, str, str]]:
+    """Cases and money: words, value, and the list's query."""
+    ratio = f"{done.confirmed / done.decided:.0%}" if done.decided else "–"
+    took = {"spent": _days(done.spent_hours, done.decided), "held": _days(done.held_hours, done.held)}
+    decided = _query(outcome="decided", **period)
+    confirmed = _query(outcome="confirmed", **period)
     return [
-        ("未结案件", "open cases", f"{now['n']:,}", _query(outcome="open")),
-        ("未结涉及金额", "at risk in open cases", _money(now["found"]), _query(outcome="open")),
-        ("作出结论", "decided", f"{done['n']:,}", _query(outcome="decided", **period)),
-        ("确认率", "confirmed of decided", ratio, _query(outcome="confirmed", **period)),
-        ("发现金额", "found: at risk in decided", _money(done["found"]), _query(outcome="decided", **period)),
-        ("确认金额", "confirmed", _money(done["money"]), _query(outcome="confirmed", **period)),
-        ("追回金额", "recovered", _money(done["back"]), _query(outcome="recovered", **period)),
-        ("平均用时", "from opened / from taken", f"{_days(done['spent'])} / {_days(done['held'])} 天",
-         _query(outcome="decided", **period)),
+        (gettext("未结案件"), f"{now['n']:,}", _query(outcome="open")),
+        (gettext("未结涉及金额"), money(now["found"], 1), _query(outcome="open")),
+        (gettext("作出结论"), f"{done.decided:,}", decided),
+        (gettext("确认率"), ratio, confirmed),
+        (gettext("发现金额"), money(done.at_risk_cents, 1), decided),
+        (gettext("确认金额"), money(done.confirmed_cents, 1), confirmed),
+        (gettext("追回金额"), money(done.recovered_cents, 1), _query(outcome="recovered", **period)),
+        (gettext("平均用时：开案起 / 领取起"), gettext("%(spent)s / %(held)s 天") % took, decided),
     ]  # fmt: skip
 
 
-def _money(cents: int | None) -> str:
-    value = (cents or 0) / 100
-    return f"{value / 1e4:,.1f} 万元" if abs(value) >= 1e4 else f"{value:,.0f} 元"
-
-
-def _days(hours: float | None) -> str:
-    return "–" if hours is None else f"{hours / 24:.1f}"
+def _days(hours: int, cases: int) -> str:
+    return f"{hours / cases / 24:.1f}" if cases else "–"
 
 
 def _query(**filters: str) -> str:
@@ -144,58 +138,58 @@ def _ages(row: dict[str, Any]) -> list[Bar]:
     """Open cases by days since they were opened."""
     return [
         Bar(_age(age), row[f"n{i}"], f"{row[f'n{i}']:,}", _query(outcome="open", age=age),
-            f"预期追回 {_money(row[f'm{i}'])}")
+            gettext("预期追回 %(money)s") % {"money": money(row[f"m{i}"], 1)})
         for i, age in enumerate(AGES)
     ]  # fmt: skip
 
 
-def _took(row: dict[str, Any], period: dict[str, str]) -> list[Bar]:
+def _took(done: Sums, period: dict[str, str]) -> list[Bar]:
     """Decided cases by days from opening to decision."""
+    counts = (done.took_0, done.took_1, done.took_2, done.took_3)
     return [
-        Bar(_age(age), row[f"n{i}"], f"{row[f'n{i}']:,}", _query(took=age, outcome="decided", **period))
-        for i, age in enumerate(AGES)
+        Bar(_age(age), n, f"{n:,}", _query(took=age, outcome="decided", **period))
+        for age, n in zip(AGES, counts, strict=True)
     ]
 
 
 def _age(age: str) -> str:
-    return f"{age.removesuffix('-')} 天以上" if age.endswith("-") else f"{age} 天"
+    if age.endswith("-"):
+        return gettext("%(days)s 天以上") % {"days": age.removesuffix("-")}
+    return gettext("%(days)s 天") % {"days": age.replace("-", "–")}
 
 
-def _weeks(own: Cases) -> list[Bar]:
+def _weeks(first: date, known: Mapping[date, Sums]) -> list[Bar]:
     """Decisions of the last weeks; the darker part are confirmations."""
-    today = timezone.localdate()
-    first = today - timedelta(days=today.weekday(), weeks=WEEKS - 1)
-    days = own.filter(decided_on__gte=first).values("decided_on")
-    counted = [0] * WEEKS, [0] * WEEKS
-    for row in days.annotate(n=Count("pk"), confirmed=_count(outcome="confirmed")):
-        number = min((row["decided_on"] - first).days // 7, WEEKS - 1)
-        counted[0][number] += row["n"]
-        counted[1][number] += row["confirmed"]
     bars = []
-    for number, (n, confirmed) in enumerate(zip(*counted, strict=True)):
+    for number in range(WEEKS):
         day = first + timedelta(weeks=number)
+        own = known.get(day, Sums())
         year, week, _ = day.isocalendar()
         code = f"{year}-W{week:02d}"
+        label = gettext("%(day)s 起") % {"day": short_day(day)}
+        note = gettext("确认 %(n)s") % {"n": f"{own.confirmed:,}"}
+        share = own.confirmed / own.decided if own.decided else None
         bars.append(
-            Bar(f"{day:%m-%d} 起", n, f"{n:,}", _query(week=code), f"确认 {confirmed:,}",
-                confirmed / n if n else None, _query(week=code, outcome="confirmed"))
+            Bar(label, own.decided, f"{own.decided:,}", _query(week=code), note, share,
+                _query(week=code, outcome="confirmed"))
         )  # fmt: skip
     return bars
 
 
-def _hits(decided: Cases, period: dict[str, str]) -> dict[str, list[Bar]]:
+def _most(sums: Mapping[str, Sums], rows: int = _ROWS) -> list[tuple[str, Sums]]:
+    """Codes with the most decided cases."""
+    return sorted(sums.items(), key=lambda s: (-s[1].decided, s[0]))[:rows]
+
+
+def _hits(found: Mapping[str, Mapping[str, Sums]], period: dict[str, str]) -> dict[str, list[Bar]]:
     """Share confirmed of what each rule, detector and reason listed, of those that listed most."""
-    rows = decided.filter(marks__kind__in=list(MARK_KINDS)).values_list("marks__kind", "marks__code")
-    counted = list(rows.annotate(n=Count("pk"), confirmed=_count(outcome="confirmed")))
-    found: dict[str, list[tuple[str, str, int, int]]] = {kind: [] for kind in MARK_KINDS}
-    for kind, code, n, confirmed in sorted(counted, key=lambda r: (-r[2], r[1])):
-        if len(found[kind]) < _ROWS:
-            found[kind].append((code, code, n, confirmed))
-    known = dict(Word.objects.values_list("code", "zh")) | {c: zh for c, (zh, _) in DETECTORS.items()}
-    return {
-        kind: _rates([(known.get(c) or c, c, n, k) for _, c, n, k in own], kind, "confirmed", period)
-        for kind, own in found.items()
-    }
+    known = {code: (zh, en) for code, zh, en in Word.objects.values_list("code", "zh", "en")} | DETECTORS
+    bars = {}
+    for kind in MARK_KINDS:
+        most = _most(found.get(kind, {}))
+        told = [(spoken(known.get(c, (c, ""))) or c, c, s.decided, s.confirmed) for c, s in most]
+        bars[kind] = _rates(told, kind, "confirmed", period)
+    return bars
 
 
 def _rates(
@@ -205,7 +199,7 @@ def _rates(
     bars = []
     for words, code, n, part in rows:
         base = {name: code, **period}
-        few = f"，不足 {_FEWEST} 件" if n < _FEWEST else ""
+        few = "" if n >= _FEWEST else gettext("，不足 %(n)s 件") % {"n": _FEWEST}
         share = part / n
         bars.append(
             Bar(words, share, f"{share:.0%}", _query(outcome="decided", **base), f"{part:,} / {n:,}{few}",
@@ -214,19 +208,15 @@ def _rates(
     return sorted(bars, key=lambda b: -b.value)
 
 
-def _departments(decided: Cases, period: dict[str, str]) -> list[Bar]:
+def _departments(sums: Mapping[str, Sums], period: dict[str, str]) -> list[Bar]:
     """False alarms by department: cleared of decided."""
-    rows = decided.filter(portions__kind="department").values_list("portions__code")
-    counted = rows.annotate(n=Count("pk"), cleared=_count(outcome="cleared")).order_by("-n", "portions__code")
-    told = [(code, code, n, cleared) for code, n, cleared in counted[:_ROWS]]
+    told = [(code, code, s.decided, s.cleared) for code, s in _most(sums)]
     return _rates(told, "department", "cleared", period)
 
 
-def _auditors(decided: Cases, period: dict[str, str]) -> list[Bar]:
-    """Cleared of decided by who holds the case."""
-    rows = (
-        decided.exclude(assignee=None).values("assignee__username")
-        .annotate(n=Count("pk"), cleared=_count(outcome="cleared")).order_by("-n")[: 2 * _ROWS]
-    )  # fmt: skip
-    told = [(r["assignee__username"], r["assignee__username"], r["n"], r["cleared"]) for r in rows]
+def _auditors(sums: Mapping[str, Sums], period: dict[str, str]) -> list[Bar]:
+    """Cleared of decided by who held the case."""
+    most = _most(sums, 2 * _ROWS)
+    names = Account.objects.in_bulk([int(code) for code, _ in most])
+    told = [(names[int(c)].username, names[int(c)].username, s.decided, s.cleared) for c, s in most]
     return _rates(told, "assignee", "cleared", period)

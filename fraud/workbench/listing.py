@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from fraud.report.content import KIND_WORDS, STATUS_WORDS
 from fraud.workbench.deadlines import SOON_DAYS
-from fraud.workbench.desk import Portion
+from fraud.workbench.desk import Portion, PortionSum
 from fraud.workbench.models import Account, Case, Evidence
 from fraud.workbench.narrowing import NARROWING, narrowed
 from fraud.workbench.scope import visible
@@ -117,14 +117,15 @@ def page_of(cases: "QuerySet[Case]", rows: int, number: str | None, count: int) 
 
 def broken_down(cases: "QuerySet[Case]", kind: str, most: int = 100) -> list[dict[str, Any]]:
     """What of some cases falls on whom, the dearest first: code, name, cases, claims and cents."""
-    portions = Portion.objects.filter(kind=kind)
-    if cases.query.where:
-        portions = portions.filter(case__in=cases.order_by().values("pk"))
+    if not cases.query.where:
+        known = PortionSum.objects.filter(kind=kind).order_by("-cents", "code")
+        return list(known.values("code", "name", "cases", "claims", "cents")[:most])
+    portions = Portion.objects.filter(kind=kind, case__in=cases.order_by().values("pk"))
     sums = portions.values("code").annotate(cases=Count("case"), claims=Sum("claims"), cents=Sum("cents"))
     rows = list(sums.order_by(F("cents").desc(), "code")[:most])
     names = Portion.objects.filter(kind=kind, code__in=[r["code"] for r in rows]).exclude(name="")
-    known = dict(names.values_list("code").annotate(Max("name"))) if kind == "item" else {}
-    return [{**row, "name": known.get(row["code"], "")} for row in rows]
+    words = dict(names.values_list("code").annotate(Max("name"))) if kind == "item" else {}
+    return [{**row, "name": words.get(row["code"], "")} for row in rows]
 
 
 def late(due: date | None) -> int | None:

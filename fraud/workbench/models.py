@@ -139,8 +139,16 @@ class Case(models.Model):
                 condition=models.Q(open=True),
             ),
             models.Index(
-                fields=["decided_on", "outcome", "spent_hours", "held_hours", "assignee", "at_risk_cents",
-                        "amount_cents", "recovered_cents"],
+                fields=[
+                    "decided_on",
+                    "outcome",
+                    "spent_hours",
+                    "held_hours",
+                    "assignee",
+                    "at_risk_cents",
+                    "amount_cents",
+                    "recovered_cents",
+                ],
                 name="case_decided_figures",
                 condition=models.Q(decided_on__isnull=False),
             ),
@@ -151,6 +159,11 @@ class Case(models.Model):
     def state_words(self) -> tuple[str, str]:
         """State in Chinese and English."""
         return workflow.STATES[self.state]
+
+    @property
+    def reason_words(self) -> tuple[str, str]:
+        """Strongest reason in Chinese and English."""
+        return self.top_reason, self.top_reason_en
 
 
 class Unit(models.Model):
@@ -213,7 +226,13 @@ class RuleHit(models.Model):
     sentence = models.TextField()
     sentence_en = models.TextField(blank=True)
     exemptions = models.JSONField(default=list)
+    exemptions_en = models.JSONField(default=list)
     snoozed = models.BooleanField(default=False)
+
+    @property
+    def sentence_words(self) -> tuple[str, str]:
+        """Finding in Chinese and English."""
+        return self.sentence, self.sentence_en
 
 
 class Ring(models.Model):

@@ -10,6 +10,7 @@ from django.utils import timezone
 from fraud.workbench.books import MARK_KINDS, Mark, Word
 from fraud.workbench.marks import DETECTORS
 from fraud.workbench.models import Case, Unit
+from fraud.workbench.speech import spoken
 
 AGES: dict[str, tuple[int, int | None]] = {
     "0-7": (0, 7),
@@ -64,8 +65,8 @@ def told(name: str, value: str) -> str:
     """A filter's value in words, where there are any."""
     known = {"outcome": OUTCOMES, "source": SOURCES, "detector": DETECTORS}.get(name, {})
     if name in ("rule", "reason"):
-        return Word.objects.filter(pk=value).values_list("zh", flat=True).first() or value
-    return known.get(value, (value, ""))[0]
+        return spoken(Word.objects.filter(pk=value).values_list("zh", "en").first() or (value, ""))
+    return spoken(known.get(value, (value, "")))
 
 
 def of_outcome(outcome: str) -> Q:

@@ -6,6 +6,7 @@ from django.contrib import messages
 from django.db import transaction
 from django.http import FileResponse, Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
+from django.utils.translation import gettext
 from django.views.decorators.http import require_GET, require_POST
 
 from fraud.errors import DataError
@@ -27,9 +28,9 @@ def comment(case: Case, account: Account, text: str) -> Comment:
         Not permitted, empty or too long.
     """
     if not account.may("case.note"):
-        raise Refused("没有评论的权限 (no permission to comment).")
+        raise Refused(gettext("没有评论的权限。"))
     if not text.strip() or len(text) > LONGEST_TEXT:
-        raise Refused(f"请填写评论，最多 {LONGEST_TEXT} 字 (a comment has 1 to {LONGEST_TEXT} characters).")
+        raise Refused(gettext("请填写评论，最多 %(most)s 字。") % {"most": LONGEST_TEXT})
     with transaction.atomic():
         made = Comment(case=case, actor=account.get_username(), text=text.strip())
         made.save()
@@ -47,15 +48,15 @@ def mark(case: Case, account: Account, claim_id: str, verdict: str) -> Verdict:
     """
     problems = []
     if not account.may("case.review"):
-        problems.append("没有初审的权限 (no permission to review).")
+        problems.append(gettext("没有初审的权限。"))
     elif case.assignee_id != account.pk and not any(account.may(p) for p in ANY_CASE):
-        problems.append("案件由他人承办 (somebody else holds the case).")
+        problems.append(gettext("案件由他人承办。"))
     if not case.open or case.state == "unassigned":
-        problems.append("案件未在办理 (the case is not being worked on).")
+        problems.append(gettext("案件未在办理。"))
     if verdict not in VERDICTS:
-        problems.append("请选择属实或无问题 (choose fraud or innocent).")
+        problems.append(gettext("请选择属实或无问题。"))
     if not Evidence.objects.filter(suspicion__case=case, claim_id=claim_id).exists():
-        problems.append("不是本案的证据结算 (no evidence claim of this case).")
+        problems.append(gettext("不是本案的证据结算。"))
     if problems:
         raise Refused(problems)
     with transaction.atomic():
@@ -93,7 +94,7 @@ def case_attach(request: HttpRequest, case_id: int) -> HttpResponse:
     def kept(case: Case) -> Attachment:
         file = request.FILES.get("file")
         if file is None:
-            raise Refused("请选择文件 (choose a file).")
+            raise Refused(gettext("请选择文件。"))
         return attach(case, request.user, file.name or "", file.file, file.size or 0)
 
     return _done(request, case_id, kept, "notes")

@@ -12,15 +12,19 @@ from django.core.paginator import Paginator
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.translation import gettext
 from django.views.decorators.http import require_GET, require_POST, require_safe
 
 from fraud.errors import UsageError
 from fraud.report.rendering import asset as report_asset
 from fraud.workbench import accounts, audits, trail
+from fraud.workbench.configure import LANGUAGES
 from fraud.workbench.guard import PUBLIC, SIGNED_IN, needs
 from fraud.workbench.models import Account, TrailEntry
 from fraud.workbench.scope import limit, units, visible
+from fraud.workbench.speech import COOKIE
 
+_YEAR = 365 * 24 * 3600
 _ASSETS = {"report.css": "text/css", "workbench.css": "text/css", "workbench.js": "text/javascript"}
 
 
@@ -52,8 +56,19 @@ def _next(request: HttpRequest) -> str:
     return request.POST.get("next") or request.GET.get("next") or ""
 
 
+@require_POST
+@needs(PUBLIC)
+def choose_language(request: HttpRequest) -> HttpResponse:
+    """Keep the reader's language in a cookie and go back to the page."""
+    answer = redirect(_onward(request))
+    if (code := request.POST.get("language", "")) in LANGUAGES:
+        secure = settings.SESSION_COOKIE_SECURE
+        answer.set_cookie(COOKIE, code, max_age=_YEAR, secure=secure, httponly=True, samesite="Lax")
+    return answer
+
+
 def _onward(request: HttpRequest) -> str:
-    """Where to go after signing in: only ever within these pages."""
+    """Where to go next: only ever within these pages."""
     onward = _next(request)
     safe = url_has_allowed_host_and_scheme(onward, {request.get_host()}, require_https=request.is_secure())
     return onward if onward and safe else "home"
@@ -84,7 +99,7 @@ def password(request: HttpRequest) -> HttpResponse:
         form.save()
         auth.update_session_auth_hash(request, form.user)
         trail.record(request.user.get_username(), "password_changed")
-        messages.success(request, "密码已更改。")
+        messages.success(request, gettext("密码已更改。"))
         return redirect("home")
     return render(request, "workbench/password.html", {"form": form})
 
@@ -125,7 +140,13 @@ def account_change(request: HttpRequest, account_id: int) -> HttpResponse:
         try:
             limit(account, units(request.POST.get("limits", "")[:4000]), by)
         except UsageError as error:
-            messages.error(request, error.problems[0])
+            trail.record(by, "limits_refused", f"account:{account.username}", problems=len(error.problems))
+            messages.error(
+                request,
+                gettext(
+                    "范围须写成 region=… institution=… 或 department=…，各带代码；多个用逗号或空格分开。"
+                ),
+            )
     elif action in ("enable", "disable") and account.pk != request.user.pk:
         accounts.set_active(account.username, action == "enable", by)
     return redirect("accounts")

@@ -3,12 +3,14 @@
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.utils.translation import gettext, gettext_noop
 from django.views.decorators.http import require_GET, require_POST
 
 from fraud.errors import UsageError
 from fraud.workbench import random_slice, trail
 from fraud.workbench.figures import MONTHS, Bar, figures
 from fraud.workbench.guard import needs
+from fraud.workbench.speech import spoken
 
 _USUAL = 3
 PANELS: tuple[tuple[str, str, str, str], ...] = (
@@ -16,12 +18,12 @@ PANELS: tuple[tuple[str, str, str, str], ...] = (
     ("weeks", "每周结论", "decisions per week; dark: confirmed", ""),
     ("took", "从开案到结论的天数", "days from opened to decided", ""),
     ("detector", "命中率：检测方法", "confirmed of decided, by detector",
-     "随机抽查一行是不看得分时的命中率，供比较。"),
+     gettext_noop("随机抽查一行是不看得分时的命中率，供比较。")),
     ("rule", "命中率：规则", "confirmed of decided, by rule", ""),
     ("reason", "命中率：主要理由", "confirmed of decided, by strongest reasons", ""),
     ("department", "误报率：科室", "cleared of decided, by department", ""),
     ("auditor", "误报率：承办人", "cleared of decided, by who holds the case",
-     "案件难度不同，不作个人考核。"),
+     gettext_noop("案件难度不同，不作个人考核。")),
 )  # fmt: skip
 
 
@@ -34,7 +36,7 @@ def figures_page(request: HttpRequest) -> HttpResponse:
     trail.record(request.user.get_username(), "viewed", "figures", months=months)
     found = figures(request.user, months)
     panels = [
-        {"code": code, "zh": zh, "en": en, "note": note,
+        {"code": code, "words": spoken((zh, en)), "note": note and gettext(note),
          "rows": _widths(found[code], 1.0 if "率" in zh else 0.0)}
         for code, zh, en, note in PANELS
     ]  # fmt: skip
@@ -61,7 +63,9 @@ def set_share(request: HttpRequest) -> HttpResponse:
         percent = float(request.POST.get("percent", ""))
         share = random_slice.choose_share(str(percent / 100), request.user.get_username())
     except (ValueError, UsageError):
-        messages.error(request, "份额须是 0 到 100 的数。")
+        messages.error(request, gettext("份额须是 0 到 100 的数。"))
     else:
-        messages.success(request, f"下次发布起，每 100 件清单案件另抽 {share * 100:g} 件。")
+        messages.success(
+            request, gettext("下次发布起，每 100 件清单案件另抽 %(n)s 件。") % {"n": f"{share * 100:g}"}
+        )
     return redirect("figures")

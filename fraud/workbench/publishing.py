@@ -19,7 +19,14 @@ from fraud.schema import TABLES
 from fraud.workbench import trail, workflow
 from fraud.workbench.deadlines import due_on
 from fraud.workbench.desk import Lines, Timeline
-from fraud.workbench.detailing import lines_of, replace_portions, ring_claims, subjects_of, timelines_of
+from fraud.workbench.detailing import (
+    lines_of,
+    replace_portions,
+    ring_claims,
+    subjects_of,
+    sum_portions,
+    timelines_of,
+)
 from fraud.workbench.details import Details, cents, read_details
 from fraud.workbench.marks import marks_of, remember_words, replace_marks
 from fraud.workbench.models import Case, Evidence, Ring, RuleHit, Run, Step, Suspicion, Unit
@@ -115,6 +122,7 @@ def publish(
             by, "published", f"run:{run.month}", fingerprint=run.fingerprint, opened=opened, updated=updated,
             drawn=sum(bool(s.get("random")) for s in content.suspicions),
         )  # fmt: skip
+        sum_portions()
     return Published(run.month, opened, updated)
 
 
@@ -310,7 +318,8 @@ def _hits(content: Content, suspicion: Suspicion, row: dict[str, Any]) -> Iterat
                 suspicion=suspicion, claim_id=claim_id, rule=hit["rule"], name=name, clause=clause,
                 result=hit["result"], amount_cents=cents(hit["amount_at_issue"]) or 0,
                 sentence=hit["sentence_zh"], sentence_en=hit["sentence_en"],
-                exemptions=hit["exemptions_zh"], snoozed=bool(hit["snoozed"]),
+                exemptions=hit["exemptions_zh"], exemptions_en=hit["exemptions_en"],
+                snoozed=bool(hit["snoozed"]),
             )  # fmt: skip
 
 

@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from django.conf import settings
 from django.db import transaction
+from django.utils.translation import gettext
 
 from fraud.errors import UsageError
 from fraud.workbench import trail
@@ -47,7 +48,7 @@ def choose_share(told: str, by: str) -> float:
     except ValueError:
         value = -1.0
     if not 0 <= value <= 1:
-        raise UsageError("份额须在 0 到 1 之间 (the share is from 0 to 1).")
+        raise UsageError(gettext("份额须在 0 到 1 之间。"))
     with transaction.atomic():
         Choice.objects.update_or_create(pk=_CHOICE, defaults={"value": str(value), "by": by})
         trail.record(by, "random_share_set", "random_slice", share=value)

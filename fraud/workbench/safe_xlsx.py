@@ -11,6 +11,8 @@ import zipfile
 import zlib
 from io import BytesIO
 
+from django.utils.translation import gettext
+
 from fraud.errors import DataError
 
 MOST_BYTES = 5_000_000
@@ -38,32 +40,32 @@ def require_workbook(content: bytes) -> None:
         With why, in words for the person who sent it.
     """
     if len(content) > MOST_BYTES:
-        raise DataError(f"文件超过 {MOST_BYTES // 1_000_000} MB (the file is too large).")
+        raise DataError(gettext("文件超过 %(most)s MB。") % {"most": MOST_BYTES // 1_000_000})
     try:
         with zipfile.ZipFile(BytesIO(content)) as archive:
             _require_parts(archive)
     except _BROKEN:
-        raise DataError("不是 .xlsx 工作簿，或文件已损坏 (not an .xlsx workbook).") from None
+        raise DataError(gettext("不是 .xlsx 工作簿，或文件已损坏。")) from None
 
 
 def _require_parts(archive: zipfile.ZipFile) -> None:
     parts = archive.infolist()
     names = [p.filename for p in parts]
     if "[Content_Types].xml" not in names:
-        raise DataError("不是 .xlsx 工作簿 (not an .xlsx workbook).")
+        raise DataError(gettext("不是 .xlsx 工作簿。"))
     if len(parts) > _MOST_PARTS:
-        raise DataError("文件内部部件过多 (too many parts).")
+        raise DataError(gettext("文件内部部件过多。"))
     if len({n.lower() for n in names}) != len(names):
-        raise DataError("文件内部部件重名 (two parts of one name).")
+        raise DataError(gettext("文件内部部件重名。"))
     for part in parts:
         name = part.filename
         if not _PART.fullmatch(name) or any(p in (".", "..") for p in name.split("/")):
-            raise DataError("文件内部路径不合规 (a part's path is not one).")
+            raise DataError(gettext("文件内部路径不合规。"))
         binary = name.lower().endswith(".bin") and not name.startswith("xl/printerSettings/")
         if binary or any(word in name.lower() for word in _FORBIDDEN):
-            raise DataError("文件含宏、外部链接或嵌入对象，请另存为普通 .xlsx (macros, links or objects).")
+            raise DataError(gettext("文件含宏、外部链接或嵌入对象，请另存为普通 .xlsx。"))
         if part.flag_bits & 0x1:
-            raise DataError("文件已加密 (the file is encrypted).")
+            raise DataError(gettext("文件已加密。"))
     left = _MOST_UNPACKED
     for part in parts:
         left = _require_content(archive, part, left)
@@ -78,14 +80,14 @@ def _require_content(archive: zipfile.ZipFile, part: zipfile.ZipInfo, left: int)
         while chunk := file.read(_CHUNK):
             left -= len(chunk)
             if left < 0:
-                raise DataError("文件解压后过大 (it unpacks to too much).")
+                raise DataError(gettext("文件解压后过大。"))
             if xml:
                 _require_plain_xml(tail + chunk, first)
             tail, first = chunk[-16:], False
             if kind:
                 whole += chunk
     if kind and (_MAIN not in whole or b"macroEnabled" in whole):
-        raise DataError("不是普通 .xlsx 工作簿 (not a plain .xlsx workbook).")
+        raise DataError(gettext("不是普通 .xlsx 工作簿。"))
     return left
 
 
@@ -93,8 +95,8 @@ def _require_plain_xml(chunk: bytes, first: bool) -> None:
     if first:
         encoding = _ENCODING.search(chunk[:200])
         if chunk[:2] in (b"\xff\xfe", b"\xfe\xff") or b"\0" in chunk[:200]:
-            raise DataError("文件内部编码不合规 (parts must be UTF-8).")
+            raise DataError(gettext("文件内部编码不合规。"))
         if encoding and encoding[1].lower() not in (b"utf-8", b"us-ascii"):
-            raise DataError("文件内部编码不合规 (parts must be UTF-8).")
+            raise DataError(gettext("文件内部编码不合规。"))
     if b"<!DOCTYPE" in chunk or b"<!ENTITY" in chunk:
-        raise DataError("文件含文档类型声明 (a part declares a document type).")
+        raise DataError(gettext("文件含文档类型声明。"))

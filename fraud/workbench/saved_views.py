@@ -5,6 +5,7 @@ from django.db import transaction
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import reverse
+from django.utils.translation import gettext
 from django.views.decorators.http import require_POST
 
 from fraud.workbench import trail
@@ -28,9 +29,9 @@ def save(account: Account, name: str, query: str) -> SavedView:
     """
     name = name.strip()
     if not 0 < len(name) <= _LONGEST_NAME:
-        raise Refused(f"请填写名称，最多 {_LONGEST_NAME} 字 (a name has 1 to {_LONGEST_NAME} characters).")
+        raise Refused(gettext("请填写名称，最多 %(most)s 字。") % {"most": _LONGEST_NAME})
     if account.views.exclude(name=name).count() >= MOST:
-        raise Refused(f"最多保存 {MOST} 个视图 (at most {MOST} views).")
+        raise Refused(gettext("最多保存 %(most)s 个视图。") % {"most": MOST})
     with transaction.atomic():
         made, _ = SavedView.objects.update_or_create(
             account=account, name=name, defaults={"query": kept(QueryDict(query)).urlencode()}

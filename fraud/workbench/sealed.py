@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from django.conf import settings
 from django.db import transaction
+from django.utils.translation import gettext
 
 from fraud.errors import DataError
 from fraud.schema import SUBJECT_KINDS
@@ -128,7 +129,7 @@ def _open(row: SealedName) -> Name:
     try:
         told = _cipher().decrypt(sealed[:_NONCE], sealed[_NONCE:], _bound(row.subject_kind, row.subject_id))
     except (InvalidTag, ValueError):
-        raise DataError("姓名无法解密：密钥不同，或数据被改动 (a name does not open).") from None
+        raise DataError(gettext("姓名无法解密：密钥不同，或数据被改动。")) from None
     name, certificate_no = json.loads(told)
     return Name(row.subject_kind, row.subject_id, name, certificate_no)
 

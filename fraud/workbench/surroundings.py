@@ -4,44 +4,49 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from django.db.models import QuerySet
+from django.utils.translation import gettext
 
+from fraud.report.content import KIND_WORDS
 from fraud.workbench.desk import Portion
 from fraud.workbench.listing import PARTS
 from fraud.workbench.models import Account, Case, RuleHit
 from fraud.workbench.scope import visible
+from fraud.workbench.speech import english, spoken
 
 _SHOWN, _CODES, _RELATED = 5, 3, 6
 
 
 def checked(ring: Mapping[str, Any], hits: Iterable[RuleHit]) -> list[dict[str, Any]]:
-    """Innocent explanations that were tried: words in both languages, what came of it, and on what.
+    """Innocent explanations that were tried: words, what came of it, and on what.
 
     Parameters
     ----------
     ring : mapping
         Evidence of the case's ring, empty where it has none.
     hits : iterable of RuleHit
+        As `fraud.workbench.presenting.shown_hits` gives them.
 
     Returns
     -------
     list of dict
-        ``zh``, ``en``, ``explains`` and ``on`` (what it was tried on → times); what explains something
+        ``words``, ``explains`` and ``on`` (what it was tried on → times); what explains something
         comes first.
     """
     found: dict[tuple[str, bool], dict[str, Any]] = {}
 
-    def add(zh: str, en: str, explains: bool, where: str) -> None:
-        own = found.setdefault((zh, explains), {"zh": zh, "en": en, "explains": explains, "on": {}})
+    def add(words: str, explains: bool, where: str) -> None:
+        own = found.setdefault((words, explains), {"words": words, "explains": explains, "on": {}})
         own["on"][where] = own["on"].get(where, 0) + 1
 
     for tried in ring.get("explanations") or ():
-        add(tried.get("zh") or "", tried.get("en") or "", bool(tried.get("explains")), "团伙")
+        words = spoken((tried.get("zh") or "", tried.get("en") or ""))
+        add(words, bool(tried.get("explains")), spoken(KIND_WORDS["ring"]))
     for hit in hits:
         if hit.snoozed:
-            add("已静默", "covered by a snooze", True, hit.name or hit.rule)
-        for words in hit.exemptions:
-            add(words, "", False, hit.name or hit.rule)
-    return sorted(found.values(), key=lambda f: (not f["explains"], -sum(f["on"].values()), f["zh"]))
+            add(gettext("已静默"), True, hit.shown_name)
+        for words in (english() and hit.exemptions_en) or hit.exemptions:
+            add(words, False, hit.shown_name)
+    return sorted(found.values(), key=lambda f: (not f["explains"], -sum(f["on"].values()), f["words"]))
 
 
 def parts(case: Case) -> list[dict[str, Any]]:

@@ -6,7 +6,11 @@ from datetime import date, timedelta
 from math import sqrt
 from typing import Any
 
+from django.utils.translation import gettext
+
 from fraud.report.content import VISIT_WORDS
+from fraud.workbench.speech import day as shown_day
+from fraud.workbench.speech import money, short_month, spoken
 
 WIDTH, LEFT, RIGHT, TOP, LANE, BARS = 1000, 96, 14, 8, 22, 90
 _LANES = 6
@@ -56,7 +60,7 @@ class _Axis:
         many = (self.last - self.first).days > 31 * _MANY_MONTHS
         while day <= self.last:
             if day >= self.first and (not many or day.month % 3 == 1):
-                words = f"{day.year}" if day.month == 1 else f"{day.month}月"
+                words = f"{day.year}" if day.month == 1 else short_month(day)
                 months.append((self(day), words))
             day = (day + timedelta(32)).replace(day=1)
         return months
@@ -74,16 +78,15 @@ def _dots(rows: list[list[Any]], evidence: set[str]) -> dict[str, Any]:
     for (start, end), (_, _, visit, place, cents, claim) in zip(days, rows, strict=True):
         y, odd = TOP + LANE * lane[place] + LANE / 2, claim in evidence
         stay = (end - start).days > 0
-        words = VISIT_WORDS.get(visit, (visit, ""))[0]
-        until = f" 至 {end}" if stay else ""
+        words, until = spoken(VISIT_WORDS.get(visit, (visit, ""))), f" – {shown_day(end)}" if stay else ""
         dots.append({
             "x": axis(start), "y": y, "r": round(2.5 + 4.5 * sqrt(abs(cents) / most), 1), "odd": odd,
             "stay": stay, "w": axis.width((end - start).days + 1), "top": y - 4,
-            "words": f"{start}{until} {words} {place} {cents / 100:,.2f} 元",
+            "words": f"{shown_day(start)}{until} {words} {place} {money(cents)}",
         })  # fmt: skip
     lanes = [(TOP + LANE * n + LANE / 2, place or "–") for n, place in enumerate(order[:_LANES])]
     if len(order) > _LANES:
-        lanes.append((TOP + LANE * _LANES + LANE / 2, f"其余 {len(order) - _LANES} 家"))
+        lanes.append((TOP + LANE * _LANES + LANE / 2, gettext("其余 %(n)s 家") % {"n": len(order) - _LANES}))
     height = TOP + LANE * len(lanes)
     dots.sort(key=lambda d: bool(d["odd"]))  # evidence over the rest
     return {"width": WIDTH, "height": height + 18, "base": height, "months": axis.months(), "lanes": lanes,
@@ -110,13 +113,12 @@ def _bars(rows: list[list[Any]], evidence: Iterable[dict[str, Any]]) -> dict[str
         day = first + timedelta(7 * week)
         high = round(BARS * max(cents, 0) / most, 1)
         low = min(round(BARS * max(odd_cents, 0) / most, 1), high)
-        among = f"，其中证据 {odd} 笔" if odd else ""
+        told = {"day": shown_day(day), "n": claims, "money": money(cents), "odd": odd}
         bars.append({
             "x": axis(day), "w": round(axis.width(7) * 0.8, 1), "y": TOP + BARS - high, "h": high,
             "odd_y": TOP + BARS - low, "odd_h": max(low, 2 if odd else 0),
-            "words": f"{day} 起一周：{claims} 笔 {cents / 100:,.0f} 元{among}",
+            "words": gettext("%(day)s 起一周：%(n)s 笔 %(money)s，其中证据 %(odd)s 笔") % told,
         })  # fmt: skip
     return {"width": WIDTH, "height": TOP + BARS + 18, "base": TOP + BARS, "months": axis.months(),
-            "lanes": [(TOP + 8, f"{most / 1e6:,.1f} 万元" if most >= 1e6 else f"{most / 100:,.0f} 元"),
-                      (TOP + BARS - 2, "每周")],
+            "lanes": [(TOP + 8, money(most, 1)), (TOP + BARS - 2, gettext("每周"))],
             "bars": bars, "claims": sum(r[1] for r in rows)}  # fmt: skip

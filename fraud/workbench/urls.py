@@ -10,6 +10,7 @@ urlpatterns = [
     path("sign-in/", office.sign_in, name="sign_in"),
     path("sign-out/", office.sign_out, name="sign_out"),
     path("password/", office.password, name="password"),
+    path("language/", office.choose_language, name="language"),
     path("assets/<str:name>", office.asset, name="asset"),
     path("cases/", views.case_list, name="list"),
     path("cases/take/", views.take, name="take"),

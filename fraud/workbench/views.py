@@ -8,9 +8,10 @@ from django.conf import settings
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import gettext
 from django.views.decorators.http import require_GET, require_POST
 
-from fraud.report.content import KIND_WORDS, STATUS_WORDS
+from fraud.report.content import KIND_WORDS, STATUS_WORDS, Words
 from fraud.runs import read_manifest
 from fraud.runs.manifest import file_hash
 from fraud.workbench import trail
@@ -24,9 +25,17 @@ from fraud.workbench.listing import DUE, SORTS, filtered, kept, page_of, totals
 from fraud.workbench.models import Account, Case, Evidence, Ring, Run, Suspicion
 from fraud.workbench.narrowing import NARROWING, SOURCES
 from fraud.workbench.notes import marks, may_mark
-from fraud.workbench.presenting import SHOWN_CLAIMS, evidence_columns, evidence_rows, reason_rows
+from fraud.workbench.presenting import (
+    SHOWN_CLAIMS,
+    evidence_columns,
+    evidence_rows,
+    name_rules,
+    reason_rows,
+    shown_hits,
+)
 from fraud.workbench.roles import ROLES
 from fraud.workbench.scope import limits, visible
+from fraud.workbench.speech import moment, spoken
 from fraud.workbench.surroundings import checked, parts, related
 from fraud.workbench.timeline import picture
 from fraud.workbench.workflow import REASONS, STATES, Transition
@@ -50,6 +59,7 @@ def case_list(request: HttpRequest) -> HttpResponse:
     cases = filtered(asked, request.user)
     found = totals(cases)
     page = page_of(cases, settings.WORKBENCH.page_rows, request.GET.get("page"), found["cases"])
+    name_rules(page)
     own = visible(request.user)
     context = {
         "page": page,
@@ -69,29 +79,34 @@ def case_list(request: HttpRequest) -> HttpResponse:
     return render(request, "workbench/list.html", context)
 
 
-def _sorts(asked: QueryDict) -> list[tuple[str, str, str, bool, str]]:
-    """Orders: code, words in both languages, whether it is the present one, and the query for it."""
+def _sorts(asked: QueryDict) -> list[tuple[str, str, bool, str]]:
+    """Orders: code, words, whether it is the present one, and the query for it."""
     now = asked.get("sort", "")
     now = now if now in SORTS else "expected"
     rest = asked.copy()
     made = []
-    for code, (zh, en, _) in SORTS.items():
+    for code, (*words, _) in SORTS.items():
         rest["sort"] = code
-        made.append((code, zh, en, code == now, rest.urlencode()))
+        made.append((code, spoken(words), code == now, rest.urlencode()))
     return made
 
 
 def _choices() -> dict[str, Any]:
     """What the filters offer."""
     return {
-        "kinds": [(k, w[0]) for k, w in KIND_WORDS.items()],
-        "statuses": [(k, w[0]) for k, w in STATUS_WORDS.items()],
-        "states": [(k, w[0]) for k, w in STATES.items()],
+        "kinds": _offered(KIND_WORDS),
+        "statuses": _offered(STATUS_WORDS),
+        "states": _offered(STATES),
         "months": sorted(set(Run.objects.values_list("month", flat=True)), reverse=True),
         "people": _auditors(),
-        "due": [(k, w[0]) for k, w in DUE.items()],
-        "sources": [(k, w[0]) for k, w in SOURCES.items()],
+        "due": _offered(DUE),
+        "sources": _offered(SOURCES),
     }
+
+
+def _offered(words: Words) -> list[tuple[str, str]]:
+    """Codes with their words in the reader's language."""
+    return [(code, spoken(own)) for code, own in words.items()]
 
 
 def _auditors() -> list[str]:
@@ -117,7 +132,7 @@ def _case_page(
     evidence = list(chosen.evidence.order_by("place"))
     shown = evidence if request.GET.get("claims") == "all" else evidence[:SHOWN_CLAIMS]
     columns = evidence_columns(evidence, case.subject_kind)
-    hits = list(chosen.rule_hits.order_by("snoozed", "-amount_cents", "rule", "claim_id"))
+    hits = shown_hits(chosen.rule_hits.order_by("snoozed", "-amount_cents", "rule", "claim_id"))
     trail.record(request.user.get_username(), "viewed", f"case:{case.pk}", rationale=chosen.pk)
     same = visible(request.user).filter(subject_kind=case.subject_kind, subject_id=case.subject_id)
     before = same.exclude(outcome="")
@@ -131,7 +146,7 @@ def _case_page(
         "reasons": reason_rows(chosen.reasons),
         "hits": hits,
         "columns": columns,
-        "evidence": evidence_rows(shown, columns, said, {h.rule: h.name for h in hits}),
+        "evidence": evidence_rows(shown, columns, said, {h.rule: h.shown_name for h in hits}),
         "claims": len(evidence),
         "said": said,
         "may_mark": may_mark(case, request.user),
@@ -174,7 +189,10 @@ def claim_page(request: HttpRequest, case_id: int, evidence_id: int) -> HttpResp
         "facts": list(zip(columns, evidence_rows([claim], columns, {}, {})[0]["cells"], strict=True)),
         "lines": lines.rows if lines else [],
         "kept": lines,
-        "hits": claim.suspicion.rule_hits.filter(claim_id=claim.claim_id).order_by("snoozed", "rule"),
+        "total": lines.total if lines else 0,
+        "hits": shown_hits(
+            claim.suspicion.rule_hits.filter(claim_id=claim.claim_id).order_by("snoozed", "rule")
+        ),
     }
     return render(request, "workbench/claim.html", context)
 
@@ -192,6 +210,9 @@ def _ring(suspicion: Suspicion, case: Case, account: Account) -> dict[str, Any] 
     )
     return {
         "row": ring,
+        "first": moment(ring.first_seen)[:-6],
+        "last": moment(ring.last_seen)[:-6],
+        "summary": spoken([ring.evidence.get(f"summary_{code}") or "" for code in ("zh", "en")]),
         "members": [{**m, "case": of_member.get((m["member_kind"], m["member_id"]))} for m in members],
         "pictured": not limits(account) and (Path(suspicion.run.folder) / _PICTURES).is_file(),
     }
@@ -202,7 +223,7 @@ def _form(step: Transition, request: HttpRequest) -> dict[str, Any]:
     again = request.POST if request.POST.get("action") == step.code else {}
     return {
         "step": step,
-        "reasons": [(code, zh, en) for code, (zh, en) in REASONS.get(step.reasons, {}).items()],
+        "reasons": [*REASONS.get(step.reasons, {}).items()],
         "amount": step.amount not in ("keep", "zero"),
         "given": again,
     }
@@ -230,7 +251,8 @@ def case_act(request: HttpRequest, case_id: int) -> HttpResponse:
         action = posted.get("action", "")[:32]
         trail.record(request.user.get_username(), "step_refused", f"case:{case.pk}", action=action)
         return _case_page(request, case, tuple(problems), status=409)
-    messages.success(request, f"已完成，现为“{done.state_words[0]}”。")
+    words = {"state": spoken(done.state_words)}
+    messages.success(request, gettext("已完成，现为“%(state)s”。") % words)
     return redirect("case", case_id=case.pk)
 
 
@@ -243,9 +265,9 @@ def _cents(text: str) -> int | None:
         cents = Decimal(bare) * 100
         whole = int(cents)
     except (InvalidOperation, ValueError, OverflowError):
-        raise ValueError("金额须为数字 (the amount must be a number).") from None
+        raise ValueError(gettext("金额须为数字。")) from None
     if cents != whole or abs(whole) > 10**15:
-        raise ValueError("金额最多两位小数 (the amount has at most two decimals).")
+        raise ValueError(gettext("金额最多两位小数。"))
     return whole
 
 
@@ -255,7 +277,7 @@ def take(request: HttpRequest) -> HttpResponse:
     """Take the dearest free case."""
     case = take_next(request.user)
     if case is None:
-        messages.info(request, "没有待分派的案件了。")
+        messages.info(request, gettext("没有待分派的案件了。"))
         return redirect("list")
     return redirect("case", case_id=case.pk)
 

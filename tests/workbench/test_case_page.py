@@ -14,6 +14,7 @@ from fraud.workbench.desk import Lines
 from fraud.workbench.details import Details, marked_lines, portions, read_details, ring_days
 from fraud.workbench.models import Case, Evidence, Ring, RuleHit, TrailEntry
 from fraud.workbench.notes import mark
+from fraud.workbench.presenting import shown_hits
 from fraud.workbench.publishing import publish
 from fraud.workbench.surroundings import checked, parts, related
 from fraud.workbench.timeline import LEFT, WIDTH, picture
@@ -190,7 +191,7 @@ def test_explanations_say_what_came_of_them(case):
     }
     hits = [RuleHit(rule="R", name="重复", exemptions=["诊断"]) for _ in range(2)]
     hits.append(RuleHit(rule="S", exemptions=[], snoozed=True))
-    found = [(c["zh"], c["explains"], c["on"]) for c in checked(ring, hits)]
+    found = [(c["words"], c["explains"], c["on"]) for c in checked(ring, shown_hits(hits))]
     assert found == [("已静默", True, {"S": 1}), ("透析", True, {"团伙": 1}), ("诊断", False, {"重复": 2}),
                      ("体检", False, {"团伙": 1})]  # fmt: skip
 

@@ -50,6 +50,11 @@ def filled(form, answers: dict, sheet_edit=None) -> bytes:
     return out.getvalue()
 
 
+def upload(client, content: bytes, name: str = "x.xlsx"):
+    """Answer of the page that takes a filled-in workbook."""
+    return client.post("/forms/read/", {"file": SimpleUploadedFile(name, content)})
+
+
 def outcomes(judged) -> dict:
     return {j.row.case: j.outcome for j in judged if j.outcome != "empty"}
 

@@ -1,13 +1,18 @@
 """Each figure is what the list behind it holds."""
 
 from datetime import timedelta
+from importlib import import_module
 
 import pytest
+from django.apps import apps
 from django.utils import timezone
 from run_folders import write_data, write_run
 
-from fraud.workbench.cases import Given, act
-from fraud.workbench.figures import figures
+from fraud.workbench import tallies
+from fraud.workbench.books import Tally
+from fraud.workbench.cases import Given, Refused, act
+from fraud.workbench.figures import figures, since
+from fraud.workbench.listing import PARTS, broken_down
 from fraud.workbench.models import Case, TrailEntry
 from fraud.workbench.narrowing import AGES
 from fraud.workbench.publishing import publish
@@ -53,14 +58,44 @@ def test_every_figure_opens_as_many_cases_as_it_says(decided, browser):
         for bar in found[kind]:
             part, n = (int(x) for x in bar.note.split("，")[0].split(" / "))
             assert (count(client, bar.part), count(client, bar.query)) == (part, n), (kind, bar)
-    for words, _, value, query in found["totals"]:
+    for words, value, query in found["totals"]:
         if words in ("未结案件", "作出结论"):
             assert count(client, query) == int(value)
 
 
+def test_the_kept_sums_are_what_a_full_recount_gives(decided):
+    first = since(24)
+    assert tallies.kept(first) == tallies.recounted(Case.objects.all(), first)
+    assert dict(tallies.weeks_kept(first)) == dict(tallies.weeks_recounted(Case.objects.all(), first))
+    assert tallies.kept(first)["department"]
+    Tally.objects.all().delete()  # and a workbench that had decisions before the sums were kept
+    import_module("fraud.workbench.migrations.0010_count").count_decisions(apps, None)
+    assert tallies.kept(first) == tallies.recounted(Case.objects.all(), first)
+
+
+def test_a_refused_step_leaves_the_sums_alone(decided, people):
+    before = list(Tally.objects.order_by("pk").values())
+    case = Case.objects.filter(state="concluded").first()
+    with pytest.raises(Refused):
+        act(case.pk, "recover", people["everything"], case.version, Given(amount_cents=10**12))
+    case = Case.objects.filter(state="unassigned").first()
+    case = act(case.pk, "take", people["everything"], case.version)
+    with pytest.raises(Refused):
+        act(case.pk, "clear", people["everything"], case.version)
+    assert list(Tally.objects.order_by("pk").values()) == before
+
+
+def test_the_first_level_of_the_break_down_is_what_the_portions_sum_to(decided):
+    whole = Case.objects.all()
+    for kind in PARTS:
+        everything = Case.objects.filter(pk__gt=0)  # a condition that leaves none out
+        assert broken_down(whole, kind) == broken_down(everything, kind), kind
+    assert broken_down(whole, "item")
+
+
 def test_what_the_figures_are(decided):
     found = figures(decided, 12)
-    totals = {words: value for words, _, value, _ in found["totals"]}
+    totals = {words: value for words, value, _ in found["totals"]}
     assert (totals["未结案件"], totals["作出结论"]) == ("7", "7")
     confirmed = Case.objects.filter(outcome="confirmed").count()
     assert totals["确认率"] == f"{confirmed / 7:.0%}"
@@ -75,7 +110,7 @@ def test_what_the_figures_are(decided):
 def test_a_limited_account_counts_its_own_cases(decided, people):
     limit(people["head"], [("institution", "H2")], "test")
     found = figures(people["head"], 12)
-    assert {t[0]: t[2] for t in found["totals"]}["未结案件"] in ("0", "1")
+    assert {t[0]: t[1] for t in found["totals"]}["未结案件"] in ("0", "1")
     assert sum(b.value for b in found["ages"]) + sum(b.value for b in found["took"]) == 1
 
 

@@ -5,9 +5,11 @@ from datetime import date
 from django import template
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext, ngettext
 
 from fraud.workbench.deadlines import SOON_DAYS
 from fraud.workbench.listing import late
+from fraud.workbench.speech import short_day
 
 register = template.Library()
 
@@ -19,11 +21,11 @@ def due(day: date | None) -> SafeString | str:
     if day is None or days is None:
         return ""
     if days > 0:
-        return format_html('<b class="late" title="{}">逾期 {} 天</b>', day.isoformat(), days)
+        words = ngettext("逾期 %(days)s 天", "逾期 %(days)s 天", days) % {"days": days}
+        return format_html('<b class="late" title="{}">{}</b>', day.isoformat(), words)
     mark = " soon" if days >= -SOON_DAYS else ""
-    return format_html(
-        '<span class="due{}" title="due {}">{} 到期</span>', mark, day.isoformat(), f"{day:%m-%d}"
-    )
+    words = gettext("%(day)s 到期") % {"day": short_day(day)}
+    return format_html('<span class="due{}" title="{}">{}</span>', mark, day.isoformat(), words)
 
 
 @register.filter

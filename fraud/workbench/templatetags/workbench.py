@@ -1,8 +1,10 @@
-"""Filters of the pages: money and words."""
+"""Filters of the pages: money, days and words, as the reader expects them."""
 
+from datetime import date
 from typing import Any
 
 from django import template
+from django.utils.translation import gettext
 
 from fraud.report.content import (
     KIND_WORDS,
@@ -15,9 +17,12 @@ from fraud.report.content import (
     Words,
 )
 from fraud.report.content import number as three_digits
+from fraud.workbench import speech
+from fraud.workbench.configure import LANGUAGES
+from fraud.workbench.desk import VERDICTS
 from fraud.workbench.excel_in import OUTCOMES as SHEET_OUTCOMES
 from fraud.workbench.forms import FORMS
-from fraud.workbench.models import Case
+from fraud.workbench.models import Case, Step
 from fraud.workbench.roles import ROLES
 from fraud.workbench.workflow import REASONS, SCHEMES, STATES, TRANSITIONS
 
@@ -38,27 +43,33 @@ _WORDS: dict[str, Words] = {
     "sheet": SHEET_OUTCOMES,
     "outcome": {"confirmed": ("确认", "confirmed"), "cleared": ("排除", "cleared")},
     "action": {t.code: (t.zh, t.en) for t in TRANSITIONS.values()} | {"listed": ("列入清单", "listed")},
+    "verdict": VERDICTS,
     "reason": {code: words for own in REASONS.values() for code, words in own.items()},
 }
 
 
-@register.filter
-def yuan(cents: int | None) -> str:
-    """Cents as yuan with thousands; a dash for none."""
-    return "–" if cents is None else f"{cents / 100:,.2f}"
+register.filter("yuan", speech.yuan)
+register.filter("big", speech.money)
+register.filter("spoken", speech.spoken)
+register.filter("month", speech.month)
+
+
+@register.filter(expects_localtime=True)
+def moment(value: Any) -> str:
+    """A day with its time."""
+    return speech.moment(value)
+
+
+@register.filter(expects_localtime=True)
+def day(value: date) -> str:
+    """A day."""
+    return speech.day(value)
 
 
 @register.filter
 def whole(cents: int | None) -> str:
     """Cents as whole yuan with thousands."""
     return "–" if cents is None else f"{round(cents / 100):,}"
-
-
-@register.filter
-def big(cents: int | None) -> str:
-    """Cents as yuan, in 万 from ten thousand on."""
-    value = (cents or 0) / 100
-    return f"{value / 1e4:,.2f} 万元" if abs(value) >= 1e4 else f"{value:,.0f} 元"
 
 
 @register.filter
@@ -77,16 +88,36 @@ def number(value: float | None) -> str:
 def why_decided(case: Case) -> str:
     """Reason of a case's last step that gave one, such as why it was cleared."""
     step = case.steps.exclude(reason="").order_by("-id").first()
-    return zh(step.reason, "reason") if step else ""
+    return words(step.reason, "reason") if step else ""
 
 
 @register.filter
-def zh(code: Any, words: str) -> str:
-    """Chinese for a code."""
-    return _WORDS[words].get(str(code), (str(code or ""), ""))[0]
+def words(code: Any, of: str) -> str:
+    """Words for a code, in the reader's language."""
+    told = str(code or "")
+    return speech.spoken(_WORDS[of].get(told, (told, told)))
 
 
 @register.filter
-def en(code: Any, words: str) -> str:
-    """English for a code."""
-    return _WORDS[words].get(str(code), ("", str(code or "")))[1]
+def step_text(step: Step) -> str:
+    """What was said with a step; what publishing said, in the reader's language."""
+    if step.action != "listed":
+        return step.text
+    month, _, told = step.text.partition(" ")
+    rank = "".join(c for c in told if c.isdecimal())
+    words = gettext("第 %(rank)s 位") % {"rank": rank} if rank else gettext("随机抽查")
+    return f"{speech.month(month)} {words}"
+
+
+@register.inclusion_tag("workbench/language.html", takes_context=True)
+def language_choice(context: dict[str, Any]) -> dict[str, Any]:
+    """Languages to choose from; the choice leads back to where it was made."""
+    request = context.get("request")
+    onward = request.get_full_path() if request is not None and request.method == "GET" else ""
+    now = "en" if speech.english() else speech.FIRST
+    return {
+        "languages": LANGUAGES.items(),
+        "now": now,
+        "onward": onward,
+        "csrf_token": context.get("csrf_token"),
+    }
