@@ -94,9 +94,13 @@ def evidence_rows(
     evidence: list[Evidence],
     columns: list[tuple[str, str]],
     marked: Mapping[str, str],
-    names: Mapping[str, str],
+    hits: Iterable[RuleHit],
 ) -> list[dict[str, Any]]:
-    """Evidence claims with the cells of `columns`, what people said of them, and the first ones' lines."""
+    """Evidence claims with the cells of `columns`, what people said of them, and the first ones' lines.
+
+    Rules are named as the hits name them to the reader (`shown_hits`).
+    """
+    names = {code: h.shown_name for h in hits for code in (h.rule, h.name)}
     lines = {k.evidence_id: k for k in Lines.objects.filter(evidence__in=evidence[:OPENED_CLAIMS])}
     lines |= {
         k.evidence_id: k for k in Lines.objects.filter(evidence__in=evidence[OPENED_CLAIMS:]).defer("rows")
@@ -109,10 +113,15 @@ def evidence_rows(
             "cells": [_cell(name, claim.facts.get(name)) for name, *_ in columns],
             "rules": [names.get(code) or code for code in claim.rules],
             "verdict": marked.get(claim.claim_id, ""),
-            "lines": own and {"rows": own.rows[:SHOWN_LINES] if opened else [], "total": own.total,
+            "lines": own and {"rows": shown_lines(own.rows[:SHOWN_LINES], names) if opened else [], "total": own.total,
                               "odd": own.odd, "more": own.total > SHOWN_LINES or not opened},
         })  # fmt: skip
     return made
+
+
+def shown_lines(rows: list[dict[str, Any]], names: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Lines with the rules on them named as the reader knows them."""
+    return [{**row, "rules": [names.get(rule) or rule for rule in row["rules"]]} for row in rows]
 
 
 def _cell(name: str, value: Any) -> str:

@@ -120,6 +120,15 @@ def moment(value: Any) -> str:
     return f"{day(local)} {local:%H:%M}"
 
 
+def short_moment(told: str) -> str:
+    """A time told as text, without its year; what is no time stays as it is."""
+    try:
+        value = datetime.fromisoformat(told)
+    except ValueError:
+        return told
+    return f"{short_day(value)} {value:%H:%M}"
+
+
 def retold(text: str, values: Sequence[Any] = ()) -> str:
     """A source text that was kept, with what is put into it, in the reader's language."""
     return gettext(text) % tuple(values) if values else gettext(text)

@@ -32,6 +32,7 @@ from fraud.workbench.presenting import (
     name_rules,
     reason_rows,
     shown_hits,
+    shown_lines,
 )
 from fraud.workbench.roles import ROLES
 from fraud.workbench.scope import limits, visible
@@ -146,7 +147,7 @@ def _case_page(
         "reasons": reason_rows(chosen.reasons),
         "hits": hits,
         "columns": columns,
-        "evidence": evidence_rows(shown, columns, said, {h.rule: h.shown_name for h in hits}),
+        "evidence": evidence_rows(shown, columns, said, hits),
         "claims": len(evidence),
         "said": said,
         "may_mark": may_mark(case, request.user),
@@ -183,16 +184,15 @@ def claim_page(request: HttpRequest, case_id: int, evidence_id: int) -> HttpResp
     trail.record(request.user.get_username(), "viewed", f"case:{case_id}", claim=claim.pk)
     columns = evidence_columns([claim], "")
     lines = getattr(claim, "lines", None)
+    hits = shown_hits(claim.suspicion.rule_hits.filter(claim_id=claim.claim_id).order_by("snoozed", "rule"))
     context = {
         "case": claim.suspicion.case,
         "claim": claim,
-        "facts": list(zip(columns, evidence_rows([claim], columns, {}, {})[0]["cells"], strict=True)),
-        "lines": lines.rows if lines else [],
+        "facts": list(zip(columns, evidence_rows([claim], columns, {}, hits)[0]["cells"], strict=True)),
+        "lines": shown_lines(lines.rows, {h.name: h.shown_name for h in hits}) if lines else [],
         "kept": lines,
         "total": lines.total if lines else 0,
-        "hits": shown_hits(
-            claim.suspicion.rule_hits.filter(claim_id=claim.claim_id).order_by("snoozed", "rule")
-        ),
+        "hits": hits,
     }
     return render(request, "workbench/claim.html", context)
 

@@ -52,6 +52,7 @@ register.filter("yuan", speech.yuan)
 register.filter("big", speech.money)
 register.filter("spoken", speech.spoken)
 register.filter("month", speech.month)
+register.filter("short_moment", speech.short_moment)
 
 
 @register.filter(expects_localtime=True)
