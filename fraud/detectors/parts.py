@@ -74,7 +74,7 @@ def score_parts(
     schema = pads.dataset(path).schema
     check_features(schema.empty_table().to_pandas(), scorer.features)
     keys = (f"{scorer.target}_id", "month")
-    out = pa.schema([*(schema.field(k) for k in keys), *((name, pa.float64()) for name in RAW)])
+    out = pa.schema([*((k, schema.field(k).type) for k in keys), *((name, pa.float64()) for name in RAW)])
     function = partial(raw_batches, scorer.texts(), keys, engine.threads)
     table = engine.map_batches(path, [*keys, *scorer.features], function, out, months, "scores")
     order = ["month", keys[0]]

@@ -3,7 +3,7 @@
 Features are read a few columns at a time and only figures are kept, so that a month of any size fits.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -31,11 +31,13 @@ class Columns(Protocol):
 
     def __len__(self) -> int: ...
 
-    def __getitem__(self, names: list[str]) -> pd.DataFrame: ...
+    def __contains__(self, name: Any) -> bool: ...
+
+    def __getitem__(self, names: Any) -> Any: ...
 
 
 class ParquetColumns:
-    """Months of a feature table on disk.
+    """Months of a feature table on disk, sorted by month and subject; a small one is read at once.
 
     Parameters
     ----------
@@ -48,19 +50,39 @@ class ParquetColumns:
     def __init__(self, files: list[str], months: Sequence[int]) -> None:
         self._table = pads.dataset(files)
         self._wanted = pads.field("month").isin(list(months))
-        self._rows = int(self._table.count_rows(filter=self._wanted))
-
-    @property
-    def columns(self) -> list[str]:
-        """Names, in the table's order."""
-        return list(self._table.schema.names)
+        self.columns: list[str] = list(self._table.schema.names)
+        subject = next(n for n in self.columns if n.endswith("_id"))
+        keys = self._read(["month", subject]).sort_values(["month", subject], kind="stable")
+        self._order = keys.index.to_numpy()
+        small = 8 * len(keys) * len(self.columns) <= HELD
+        self._whole = self._sorted(self.columns) if small else None
 
     def __len__(self) -> int:
-        return self._rows
+        return len(self._order)
 
-    def __getitem__(self, names: list[str]) -> pd.DataFrame:
-        """Columns of every row; the rows stand in the same order each time."""
+    def __contains__(self, name: Any) -> bool:
+        return name in self.columns
+
+    def __getitem__(self, names: Any) -> Any:
+        """Columns as a DataFrame, one as a Series; every time in the same order of rows."""
+        if self._whole is not None:
+            return self._whole[names]
+        return self._sorted([names])[names] if isinstance(names, str) else self._sorted(list(names))
+
+    def rows(self, column: str, wanted: Collection[Any]) -> pd.DataFrame:
+        """Whole rows whose value in a column is one of some, in order."""
+        if self._whole is not None:
+            return self._whole[self._whole[column].isin(wanted)].reset_index(drop=True)
+        some = self._wanted & pads.field(column).isin(sorted(wanted))
+        frame = self._table.to_table(filter=some).to_pandas()
+        subject = next(n for n in self.columns if n.endswith("_id"))
+        return frame.sort_values(["month", subject], kind="stable", ignore_index=True)
+
+    def _read(self, names: list[str]) -> pd.DataFrame:
         return self._table.to_table(columns=names, filter=self._wanted).to_pandas()
+
+    def _sorted(self, names: list[str]) -> pd.DataFrame:
+        return self._read(names).iloc[self._order].reset_index(drop=True)
 
 
 @dataclass(frozen=True)

@@ -58,15 +58,13 @@ def against_window(model: Model, ranked: Ranked, month: int, settings: Settings)
     kind = model.experiment.target
     scorer = model.scorers[kind]
     if kind == "claim":
-        frame = ranked.context[ranked.context["month"] == month]
         scores = ranked.claims["score"]
     else:
-        frame = ranked.frames[kind]
         scores = ranked.subjects.loc[ranked.subjects["subject_kind"] == kind, "score"]
     known = scorer.window.get("score", {}).get("counts")
     return shifted(
         scorer.window,
-        frame,
+        ranked.features.now(kind),
         scores.to_numpy(float) if known else None,
         month,
         scorer.summary.get("importance", {}),

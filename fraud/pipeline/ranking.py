@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from fraud.detectors.scorer import Scorer
+from fraud.engines import Engine
 from fraud.features.build import FeatureTables
 from fraud.pipeline.chosen import Model
-from fraud.pipeline.frames import read_frame
+from fraud.pipeline.month_features import MonthFeatures
 from fraud.pipeline.ruling import promoted
 from fraud.rings import Rings
 from fraud.rules.hits import Hits
@@ -42,10 +42,8 @@ class Ranked:
         ``claims_scored`` and ``subjects_scored`` of the run folder.
     actors : DataFrame
         `claims` with the people and places of each.
-    context : DataFrame
-        Claim features of the month and of those before it that scoring looks at.
-    frames : dict of str to DataFrame
-        Features of the other subjects of the month.
+    features : MonthFeatures
+        Of claims and the other subjects.
     listed : DataFrame
         The list without reasons, see `fraud.suspicion.roll_up`.
     by_rule : dict of str to float
@@ -57,14 +55,14 @@ class Ranked:
     claims: pd.DataFrame
     subjects: pd.DataFrame
     actors: pd.DataFrame
-    context: pd.DataFrame
-    frames: dict[str, pd.DataFrame]
+    features: MonthFeatures
     listed: pd.DataFrame
     by_rule: Mapping[str, float]
     from_subjects: bool
 
 
 def ranked_by(
+    engine: Engine,
     model: Model,
     tables: FeatureTables,
     month: int,
@@ -77,6 +75,7 @@ def ranked_by(
 
     Parameters
     ----------
+    engine : Engine
     model : Model
     tables : FeatureTables
         Of the month, and of the months before it where the model looks at them.
@@ -90,21 +89,23 @@ def ranked_by(
     ruling : Ruling
     """
     reach = range(month - model.experiment.context_months + 1, month + 1)
-    context = read_frame(tables.paths["claim"], reach)
-    now = context["month"] == month
-    scorer = model.scorers["claim"]
-    scored = scorer.score(context if scorer.needs_context else context[now])
-    context = context.assign(first_stage=scored["first_stage"])
-    claims = _score_claims(context[now], scored.loc[context.index[now]], month, ruling.hits)
+    features = MonthFeatures(engine, tables.paths, month, reach)
+    keys = features.keys("claim")
+    claims = _score_claims(keys, features.scores("claim", model.scorers["claim"]), month, ruling.hits)
     by_rule = promoted(ruling.rules, ruling.audited, settings.rules.proven_precision)
     claims = with_rules(claims, ruling.hits.claims, by_rule)
     claims["ring_id"] = claim_rings(claims, rings.claims, list(rings.rings["ring_id"]))
-    frames = {k: read_frame(tables.paths[k], [month]) for k in ENTITIES if k in model.scorers}
-    subjects = pd.concat([_score_subjects(k, f, model.scorers[k], month) for k, f in frames.items()])
+    subjects = pd.concat(
+        [
+            _score_subjects(k, features.keys(k), features.scores(k, model.scorers[k]), month)
+            for k in ENTITIES
+            if k in model.scorers
+        ]
+    )
     target = model.experiment.target
     chosen = subjects[subjects["subject_kind"] == target]
     from_subjects = bool(chosen["p_supervised"].notna().any())
-    actors = pd.concat([claims, context.loc[now, [n for n in _ACTORS if n in context]]], axis=1)
+    actors = pd.concat([claims, keys[[n for n in _ACTORS if n in keys]]], axis=1)
     listed = roll_up(
         actors,
         settings.list,
@@ -116,7 +117,7 @@ def ranked_by(
         impossible=list(by_rule),
         rings=dict(zip(rings.rings["ring_id"], rings.rings["score"], strict=True)),
     )
-    return Ranked(claims, subjects, actors, context, frames, listed, by_rule, from_subjects)
+    return Ranked(claims, subjects, actors, features, listed, by_rule, from_subjects)
 
 
 def _score_claims(frame: pd.DataFrame, scored: pd.DataFrame, month: int, hits: Hits) -> pd.DataFrame:
@@ -133,9 +134,8 @@ def _score_claims(frame: pd.DataFrame, scored: pd.DataFrame, month: int, hits: H
     )
 
 
-def _score_subjects(kind: str, frame: pd.DataFrame, scorer: Scorer, month: int) -> pd.DataFrame:
+def _score_subjects(kind: str, frame: pd.DataFrame, scored: pd.DataFrame, month: int) -> pd.DataFrame:
     """``subjects_scored`` of one kind."""
-    scored = scorer.score(frame)
     amount = frame["amount_at_risk"].fillna(0).round(2)
     return scored[["score", "p_supervised", "anomaly"]].assign(
         subject_kind=kind,

@@ -11,6 +11,7 @@ import pandas as pd
 from fraud.detectors.scorer import Scorer
 from fraud.explain import Reason, explain
 from fraud.features.catalog import CATALOG
+from fraud.pipeline.month_features import MonthFeatures
 from fraud.rules.records import Rule
 from fraud.rules.rule_set import RuleSet
 
@@ -67,10 +68,8 @@ class RuleReasons:
 def rationales(
     listed: pd.DataFrame,
     claims: pd.DataFrame,
-    context: pd.DataFrame,
-    frames: Mapping[str, pd.DataFrame],
+    features: MonthFeatures,
     scorers: Mapping[str, Scorer],
-    month: int,
     from_subjects: bool,
     rings: Mapping[str, list[Reason]] | None = None,
     rules: RuleReasons | None = None,
@@ -83,14 +82,10 @@ def rationales(
         The list, with ``evidence_claim_ids`` and ``claims``.
     claims : pandas.DataFrame
         Scored claims of the month with their actors and rule hits.
-    context : pandas.DataFrame
-        Claim features of the scored month and the months before it.
-    frames : mapping
-        Entity features of the month by kind.
+    features : MonthFeatures
+        Of claims and the other subjects.
     scorers : mapping
         Scorer by kind.
-    month : int
-        Scored month number.
     from_subjects : bool
         Whether suspicions are subjects scored by their own model, not rolled-up claims.
     rings : mapping, optional
@@ -99,9 +94,9 @@ def rationales(
         What rules say of the claims.
     """
     if from_subjects:
-        model = _of_subjects(listed, frames, scorers)
+        model = _of_subjects(listed, features, scorers)
     else:
-        model = _of_claims(listed, context, scorers["claim"], month)
+        model = _of_claims(listed, features, scorers["claim"])
     by_claim = claims.set_index("claim_id")
     kinds = [] if from_subjects else [k for k in _WHO if f"{k}_id" in claims]
     totals = {kind: claims.groupby(f"{kind}_id").size() for kind in kinds}
@@ -115,25 +110,24 @@ def rationales(
 
 
 def _of_subjects(
-    listed: pd.DataFrame, frames: Mapping[str, pd.DataFrame], scorers: Mapping[str, Scorer]
+    listed: pd.DataFrame, features: MonthFeatures, scorers: Mapping[str, Scorer]
 ) -> list[list[Reason]]:
     found: dict[tuple[str, str], list[Reason]] = {}
-    for kind, rows in listed.groupby("subject_kind"):
-        frame = frames[str(kind)]
-        chosen = frame[frame[f"{kind}_id"].isin(rows["subject_id"])]
-        reasons = explain(scorers[str(kind)], chosen, frame, None, CATALOG)
+    for name, rows in listed.groupby("subject_kind"):
+        kind = str(name)
+        table = features.now(kind)
+        chosen = table.rows(f"{kind}_id", set(rows["subject_id"]))
+        reasons = explain(scorers[kind], chosen, table, None, CATALOG)
         ids = chosen[f"{kind}_id"].tolist()
-        found |= {(str(kind), i): r for i, r in zip(ids, reasons, strict=True)}
+        found |= {(kind, i): r for i, r in zip(ids, reasons, strict=True)}
     keys = zip(listed["subject_kind"], listed["subject_id"], strict=True)
     return [found[k] for k in keys]
 
 
-def _of_claims(listed: pd.DataFrame, context: pd.DataFrame, scorer: Scorer, month: int) -> list[list[Reason]]:
+def _of_claims(listed: pd.DataFrame, features: MonthFeatures, scorer: Scorer) -> list[list[Reason]]:
     strongest = [list(ids[:EXPLAINED_CLAIMS]) for ids in listed["evidence_claim_ids"]]
-    wanted = {i for ids in strongest for i in ids}
-    now = context["month"] == month
-    rows = context[now & context["claim_id"].isin(wanted)]
-    reasons = explain(scorer, rows, context[now], context[~now], CATALOG)
+    rows = features.now("claim").rows("claim_id", {i for ids in strongest for i in ids})
+    reasons = explain(scorer, rows, *features.whole("claim", scorer), CATALOG)
     by_claim = dict(zip(rows["claim_id"].tolist(), reasons, strict=True))
     return [_merge([by_claim[i] for i in ids]) for ids in strongest]
 

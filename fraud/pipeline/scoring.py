@@ -7,7 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-from fraud.engines import dataset_tables
+from fraud.engines import Engine, dataset_tables, part_files
+from fraud.explain import ParquetColumns
 from fraud.features.build import FeatureTables, build
 from fraud.ingest import check
 from fraud.pipeline.allowing import refusal, refused_folder, split_allowed
@@ -21,7 +22,7 @@ from fraud.pipeline.collusion import (
     rings_between,
 )
 from fraud.pipeline.drifting import against_window, drift_of, refuse_stops
-from fraud.pipeline.frames import KINDS, decisions, opened, read_frame, require_month, under
+from fraud.pipeline.frames import KINDS, decisions, opened, require_month, under
 from fraud.pipeline.publishing import Checked, Results, publish
 from fraud.pipeline.ranking import Ranked, Ruling, ranked_by
 from fraud.pipeline.rationale import RuleReasons, rationales
@@ -145,13 +146,13 @@ def score(
             rings = rings_between(engine, first, number, settings, members, progress)
         with clock.stage(RULES):
             index = engine.work / INDEX if settings.rules.history_index else None
-            frame = read_frame(tables.paths["claim"], [number])
-            hits = rule_hits(engine, [number], rules, frame, under(progress, RULES), index)
+            rows = ParquetColumns(part_files(tables.paths["claim"]), [number])
+            hits = rule_hits(engine, [number], rules, rows, under(progress, RULES), index)
         clock.progress("评分与报告 score, report", 0, 2)
         with clock.stage("评分 score"):
             decided = decisions(engine, more)
             ruling = Ruling(rules, hits, decided, audited_hits(out, month, decided))
-            seen = _Seen(tables, number, previous_list(out, month), rings, ruling)
+            seen = _Seen(engine, tables, number, previous_list(out, month), rings, ruling)
             own = lambda m: tables_for(m, chosen, tables, engine, months, settings)  # noqa: E731
             results = _results(seen, chosen, settings, challenger, own)
             facts["notes"] += results.notes
@@ -229,6 +230,7 @@ def _facts(
 class _Seen:
     """A month before any model: features, last month's list, rings and rule hits."""
 
+    engine: Engine
     tables: FeatureTables
     month: int
     previous: pd.DataFrame | None
@@ -237,7 +239,8 @@ class _Seen:
 
     def ranked(self, model: Model, tables: FeatureTables, settings: Settings) -> Ranked:
         """The month as a model ranks it."""
-        return ranked_by(model, tables, self.month, settings, self.previous, self.rings, self.ruling)
+        known = (self.previous, self.rings, self.ruling)
+        return ranked_by(self.engine, model, tables, self.month, settings, *known)
 
 
 def _results(
@@ -260,10 +263,8 @@ def _results(
     reasons = rationales(
         ranked.listed,
         ranked.actors,
-        ranked.context,
-        ranked.frames,
+        ranked.features,
         model.scorers,
-        month,
         ranked.from_subjects,
         told,
         told_by_rules,
@@ -275,7 +276,7 @@ def _results(
         ranked.claims,
         ranked.subjects,
         listed,
-        ranked.context[ranked.context["month"] == month],
+        ranked.features.keys("claim"),
         seen.tables.skipped | ruling.hits.skipped,
         rings,
         ruling.hits,

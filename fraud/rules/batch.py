@@ -65,7 +65,7 @@ def find(
         Months whose claims are looked at; earlier claims are their history.
     rules : RuleSet
     features : DataFrame, optional
-        Claim features of the months, for rules of kind ``measure``.
+        Claim features of the months, for rules of kind ``measure``; anything read by columns as one.
     progress : callable, optional
     """
     scope = Scope(engine, tuple(sorted(set(months))), 1, progress, STAGES)
@@ -202,8 +202,9 @@ def _measured(features: pd.DataFrame, table: CheckTable) -> pd.DataFrame:
         p = check.parameters
         assert p.feature in CATALOG
         assert p.threshold is not None
-        values = features[p.feature].astype("float64")
-        hit = features[OPERATORS[p.operator](values, p.threshold) & values.notna()]
+        rows = features[["claim_id", "amount_at_risk", p.feature]]
+        values = rows[p.feature].astype("float64")
+        hit = rows[OPERATORS[p.operator](values, p.threshold) & values.notna()]
         parts.append(
             pd.DataFrame(
                 {
