@@ -187,12 +187,12 @@ class DriftSettings(_Section):
         0.3, description="Warn from this Kolmogorov-Smirnov distance, whatever the index."
     )
     feature_weight: Share = Field(
-        0.05, description="Share of what moves the model that a feature needs to stop a month by itself."
+        0.02, description="Share of what moves the model that a feature needs to stop a month by itself."
     )
     features_warn: Share = Field(
         0.2, description="Warn where features at warn or stop make up this share of what moves the model."
     )
-    features_stop: Share = Field(0.5, description="Stop there: this is not what the model was trained on.")
+    features_stop: Share = Field(0.4, description="Stop there: this is not what the model was trained on.")
     score_note: float = Field(0.1, gt=0, description="Note from this stability index of the scores.")
     score_warn: float = Field(0.25, gt=0, description="Warn there.")
     score_stop: float = Field(1.0, gt=0, description="Stop there.")

@@ -26,8 +26,8 @@ def learning_picks(
     count: int,
     directions: Mapping[str, int],
     known: pd.DataFrame | None = None,
-    labels: pd.DataFrame | None = None,
-    listed: Sequence[str] = (),
+    without: Sequence[str] = (),
+    among: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """Choose claims to audit for learning.
 
@@ -43,12 +43,12 @@ def learning_picks(
     directions : mapping of str to int
         Suspicious direction per feature.
     known : DataFrame, optional
-        Features of claims decided before, with ``claim_id`` and ``institution_id``.
-    labels : DataFrame, optional
-        subject_id, label and scheme of what was decided before; subjects of this month among them are
-        not chosen again.
-    listed : sequence of str
-        Claims on the list already.
+        Features of claims decided before, with ``label`` (1, 0), ``scheme`` and ``institution_id``
+        where known.
+    without : sequence of str
+        Claims that are not chosen: those on the list already, and those decided.
+    among : DataFrame, optional
+        Claims whose medians and quartiles are the measure, where `frame` is not the whole month.
 
     Returns
     -------
@@ -58,17 +58,17 @@ def learning_picks(
         institution), scheme (of the nearest confirmed claim; empty without any) and value.
     """
     features = [f for f in feature_columns(frame) if f.startswith("claim_")]
-    decided = set() if labels is None else set(labels["subject_id"].astype(str))
     unsure = _uncertainty(scores)
-    rows = _pool(frame, unsure, scores, decided | {str(c) for c in listed})
+    among = frame if among is None else among
+    rows = _pool(frame, unsure, scores, {str(c) for c in without})
     if not count or not len(rows) or not features:
         return _told([], frame)
-    unit = _units(deviations(frame.iloc[rows], features, directions, frame))
+    unit = _units(deviations(frame.iloc[rows], features, directions, among))
     others = (
-        None if known is None or not len(known) else _units(deviations(known, features, directions, frame))
+        None if known is None or not len(known) else _units(deviations(known, features, directions, among))
     )
     near = np.zeros(len(rows)) if others is None else np.maximum((unit @ others.T).max(axis=1), 0.0)
-    scheme, often = _schemes(unit, others, known, labels)
+    scheme, often = _schemes(unit, others, known)
     places = _places(frame, rows)
     audits = _audits(places, known)
     chosen = _greedy(unsure[rows], unit, near, places, audits, often, min(count, len(rows)))
@@ -107,7 +107,8 @@ def _pool(frame: pd.DataFrame, unsure: np.ndarray, scores: pd.DataFrame, out: se
     rows = np.flatnonzero(fits)
     anomaly = np.nan_to_num(scores["anomaly"].to_numpy(float))
     parts = [rows[np.lexsort((ids[rows], -by[rows]))][: POOL // 2] for by in (unsure, anomaly)]
-    return np.unique(np.concatenate(parts))
+    chosen = np.unique(np.concatenate(parts))
+    return chosen[np.argsort(ids[chosen], kind="stable")]
 
 
 def _units(z: np.ndarray) -> np.ndarray:
@@ -116,18 +117,17 @@ def _units(z: np.ndarray) -> np.ndarray:
 
 
 def _schemes(
-    unit: np.ndarray, others: np.ndarray | None, known: pd.DataFrame | None, labels: pd.DataFrame | None
+    unit: np.ndarray, others: np.ndarray | None, known: pd.DataFrame | None
 ) -> tuple[list[str], np.ndarray]:
     """Scheme of the nearest confirmed claim, and how often that scheme was confirmed."""
-    if others is None or known is None or labels is None or "scheme" not in labels:
+    if others is None or known is None or not {"label", "scheme"} <= set(known.columns):
         return [""] * len(unit), np.zeros(len(unit))
-    told = labels[labels["label"] == 1].drop_duplicates("subject_id", keep="last")
-    names = known["claim_id"].map(told.set_index("subject_id")["scheme"]).fillna("").to_numpy(dtype=object)
+    names = known["scheme"].where(known["label"] == 1).fillna("").to_numpy(dtype=object)
     at = np.flatnonzero(names != "")
     if not len(at):
         return [""] * len(unit), np.zeros(len(unit))
     nearest = names[at[(unit @ others[at].T).argmax(axis=1)]]
-    counts = told["scheme"].value_counts()
+    counts = pd.Series(names[at]).value_counts()
     return [str(n) for n in nearest], np.array([float(counts.get(n, 0)) for n in nearest])
 
 

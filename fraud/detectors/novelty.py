@@ -83,6 +83,8 @@ def clusters(
     directions: Mapping[str, int],
     listed: Sequence[str] = (),
     known: pd.DataFrame | None = None,
+    among: pd.DataFrame | None = None,
+    size: int | None = None,
 ) -> list[Cluster]:
     """Find groups of odd claims that neither the list nor the supervised model has.
 
@@ -99,6 +101,10 @@ def clusters(
         Claims on the list: auditors see them anyway.
     known : DataFrame, optional
         Features of claims that were decided before: what lies next to them is not new.
+    among : DataFrame, optional
+        Claims whose medians and quartiles are the measure, where `frame` is not the whole month.
+    size : int, optional
+        Claims of the month, where `frame` holds only the oddest of them.
 
     Returns
     -------
@@ -106,16 +112,17 @@ def clusters(
         Most interesting first, at most ``settings.clusters``.
     """
     features = [f for f in feature_columns(frame) if f.startswith("claim_")]
-    rows = _candidates(frame, scores, settings, listed)
+    rows = _candidates(frame, scores, settings, listed, len(frame) if size is None else size)
+    among = frame if among is None else among
     if len(rows) < 2 * settings.fewest or not features:
         return []
-    z = deviations(frame.iloc[rows], features, directions, frame)
+    z = deviations(frame.iloc[rows], features, directions, among)
     length = np.linalg.norm(z, axis=1)
     rows, z, length = rows[length > 0], z[length > 0], length[length > 0]
     if len(rows) < 2 * settings.fewest:
         return []
     label = _dense(z / length[:, None], settings.fewest)
-    far = _far(z, known, features, directions, frame)
+    far = _far(z, known, features, directions, among)
     amount = frame["amount_at_risk"].fillna(0).to_numpy(float)
     ids = frame["claim_id"].to_numpy(dtype=object).astype(str)
     found = [
@@ -127,7 +134,7 @@ def clusters(
 
 
 def _candidates(
-    frame: pd.DataFrame, scores: pd.DataFrame, settings: "NoveltySettings", listed: Sequence[str]
+    frame: pd.DataFrame, scores: pd.DataFrame, settings: "NoveltySettings", listed: Sequence[str], size: int
 ) -> np.ndarray:
     """Positions of the oddest claims that are improbable, cost money and are not on the list."""
     p = scores["p_supervised"].to_numpy(float)
@@ -136,8 +143,9 @@ def _candidates(
     fits = ~(p > settings.max_probability) & (frame["amount_at_risk"].fillna(0).to_numpy(float) > 0)
     fits &= ~np.isin(ids, np.array(list(listed), dtype=str)) if len(listed) else True
     rows = np.flatnonzero(fits & np.isfinite(anomaly))
-    most = min(settings.most, max(20 * settings.fewest, round(settings.share * len(frame))))
-    return np.sort(rows[np.lexsort((ids[rows], -anomaly[rows]))][:most])
+    most = min(settings.most, max(20 * settings.fewest, round(settings.share * size)))
+    chosen = rows[np.lexsort((ids[rows], -anomaly[rows]))][:most]
+    return chosen[np.argsort(ids[chosen], kind="stable")]
 
 
 def _dense(points: np.ndarray, fewest: int) -> np.ndarray:
@@ -154,12 +162,12 @@ def _far(
     known: pd.DataFrame | None,
     features: Sequence[str],
     directions: Mapping[str, int],
-    frame: pd.DataFrame,
+    among: pd.DataFrame,
 ) -> np.ndarray:
     """How unlike each row is to every decided claim: 1 minus the largest cosine similarity; 1 without any."""
     if known is None or not len(known):
         return np.ones(len(z))
-    other = deviations(known, features, directions, frame)
+    other = deviations(known, features, directions, among)
     other = other[np.linalg.norm(other, axis=1) > 0]
     if not len(other):
         return np.ones(len(z))

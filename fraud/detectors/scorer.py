@@ -56,6 +56,8 @@ class Scorer:
         Threads used to score; the result does not depend on it.
     window : dict
         Profile of the rows it was trained on, where the pipeline adds one (`fraud.drift.window`).
+    decided : DataFrame, optional
+        Own features, label and scheme of the claims whose audits it knows, where the pipeline adds them.
     """
 
     target: str
@@ -68,6 +70,7 @@ class Scorer:
     summary: dict[str, Any] = field(default_factory=dict)
     threads: int = 1
     window: dict[str, Any] = field(default_factory=dict)
+    decided: pd.DataFrame | None = None
 
     @classmethod
     def fit(

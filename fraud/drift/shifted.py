@@ -14,6 +14,8 @@ HABIT = 2.0
 """A feature is told only if it differs this many times more than the window's own months differ."""
 MOST = 30
 """Features told at most, the gravest first."""
+FEWEST_PLACES = 200
+"""Institutions (departments, doctors) in the month below which a change of their features is a note only."""
 MOSTLY = 0.5
 """Share of the rows of the bin that grew most from which one institution is named."""
 _WORDS = {
@@ -100,6 +102,8 @@ class _Judge:
                 level = "warn"
             if level == "stop" and share[name] < s.feature_weight:
                 level = "warn"
+            if level and self.few(name):
+                level = "note"
             if level:
                 zh, en = self.titles.get(name, (name, name))
                 where = ("features", name, self.place(values, profile["edges"], now, usual))
@@ -129,6 +133,11 @@ class _Judge:
             ),
             default=0.0,
         )
+
+    def few(self, name: str) -> bool:
+        """Whether a feature is of so few places that one of them moves a whole bin."""
+        of = f"{name.partition('_')[0]}_id"
+        return of != "claim_id" and of in self.frame and self.frame[of].nunique() < FEWEST_PLACES
 
     @staticmethod
     def level(value: float, note: float, warn: float, stop: float) -> str:

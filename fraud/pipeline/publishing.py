@@ -11,6 +11,7 @@ from fraud.engines import Engine, sql_text
 from fraud.pipeline.challenging import Silent
 from fraud.pipeline.collusion import first_month, measured_with, skipped_views, write_rings
 from fraud.pipeline.drifting import REPORT
+from fraud.pipeline.new_schemes import REPORT as NEW_SCHEMES
 from fraud.report import ReportContent, write_html, write_xlsx
 from fraud.rings import Rings
 from fraud.rules.hits import Hits
@@ -45,6 +46,8 @@ class Results:
         Remarks for the report.
     drifted : list of Finding
         How features and scores differ from the window the model was trained on.
+    groups : list of dict
+        Groups of odd claims that no label explains, see `fraud.pipeline.new_schemes`.
     """
 
     month: str
@@ -59,6 +62,7 @@ class Results:
     silent: Silent | None = None
     notes: list[str] = field(default_factory=list)
     drifted: list[Finding] = field(default_factory=list)
+    groups: list[dict[str, Any]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -116,6 +120,7 @@ def _write_outputs(
     write_suspicions_csv(results.suspicions, part)
     checked.quality.write(part)
     write_json(checked.drift.told(), part / REPORT)
+    write_json(results.groups, part / NEW_SCHEMES)
     if results.silent is not None:
         results.silent.write(part)
     content = _content(results, checked, facts, engine, folder, settings)
@@ -144,6 +149,7 @@ def _content(
         gate=[{"name": c.name, "passed": c.passed, "message": c.message} for c in checked.quality.gate],
         findings=checked.quality.findings,
         drift=checked.drift.told(),
+        groups=results.groups,
         challenger=None if results.silent is None else results.silent.told,
         skipped={**skipped_views(results.rings), **results.skipped},
         rings=list(results.rings.rings["ring_id"]),

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -22,6 +23,8 @@ from fraud.schema import AUDITS, month_number, month_text
 from fraud.settings import Experiment, Settings
 
 Progress = Any
+_DECIDED = 5_000
+"""Decided claims kept with a model, the latest: what is near to them is not new."""
 
 
 @dataclass(frozen=True)
@@ -169,7 +172,8 @@ def fit_scorers(
 ) -> dict[str, Scorer]:
     """One scorer per kind of subject: the experiment's target first, the others beside it.
 
-    With `windows` those of claims and of the target carry a profile of what they were trained on.
+    With `windows` those of claims and of the target carry a profile of what they were trained on, and
+    that of claims what was decided.
     """
     known_until = months[-1] + experiment.maturity_months
     kinds = sorted(kinds, key=lambda kind: (kind != experiment.target, KINDS.index(kind)))
@@ -182,15 +186,18 @@ def fit_scorers(
         rows = Rows.read(files, months, matrix, experiment.include, experiment.exclude)
         if not len(rows):
             continue
+        known = labels(engine, kind, known_until, more)
         scorers[kind] = Scorer.fit(
             rows,
-            labels(engine, kind, known_until, more),
+            known,
             experiment.model_copy(update={"target": kind}),
             directions={n: CATALOG[n].direction for n in tables.columns[kind]},
             threads=settings.engine.threads,
         )
         if windows and kind in ("claim", experiment.target):
             scorers[kind].window = _window(rows, scorers[kind])
+        if windows and kind == "claim":
+            scorers[kind].decided = _decided(rows, known)
         matrix.unlink()
     if progress:
         progress("训练 train", len(kinds), len(kinds))
@@ -201,3 +208,14 @@ def _window(rows: Rows, scorer: Scorer) -> dict[str, Any]:
     """Profile of the rows a scorer was trained on, and of its scores where each row scores by itself."""
     scores = None if scorer.needs_context else lambda r: scorer.score(rows.frame(r))["score"].to_numpy()
     return window(rows.keys["month"].to_numpy(), rows.features, lambda r: rows.matrix[r], scores)
+
+
+def _decided(rows: Rows, known: pd.DataFrame) -> pd.DataFrame:
+    """Own features of the latest decided claims, with what was decided."""
+    told = known.sort_values(["decided_at", "subject_id"]).tail(_DECIDED)
+    place = pd.Series(np.arange(len(rows)), index=rows.keys["claim_id"].to_numpy())
+    told = told[told["subject_id"].isin(place.index)]
+    frame = rows.frame(place[told["subject_id"]].to_numpy())
+    own = ["claim_id", "institution_id", *(f for f in rows.features if f.startswith("claim_"))]
+    kept = frame[[c for c in own if c in frame]]
+    return kept.assign(label=told["label"].to_numpy("int8"), scheme=told["scheme"].to_numpy(object))

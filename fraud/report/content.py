@@ -135,6 +135,8 @@ class ReportContent:
         Rule hits of the month (run table ``rule_hits``); None where no rules were applied.
     rules : mapping
         Names of the rules in Chinese and English by code.
+    groups : sequence of mapping
+        Groups of odd claims that no label explains (``new_schemes.json``).
     challenger : mapping, optional
         How the challenger would rank the month (`fraud.backtest.overlap`); None without one.
     """
@@ -154,6 +156,7 @@ class ReportContent:
     rings: Sequence[str] | None = None
     hits: pd.DataFrame | None = None
     rules: Words = field(default_factory=dict)
+    groups: Sequence[Mapping[str, Any]] = ()
     challenger: Mapping[str, Any] | None = None
 
     @property

@@ -114,6 +114,7 @@ def _rows(content: ReportContent) -> list[dict[str, Any]]:
                 "evidence": [_claim(claim) for claim in shown],
                 "more": count - len(shown),
                 "search": _search_text(row),
+                "learning": any(r.get("code") == "learning" for r in row["reasons"]),
                 "pictured": row["subject_kind"] == "ring" and row["subject_id"] in pictured,
             }
         )

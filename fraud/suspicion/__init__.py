@@ -5,6 +5,7 @@
 rings in: whose evidence a claim is, and what an auditor reads about a ring.
 """
 
+from fraud.suspicion.learning import mark, places, with_picks
 from fraud.suspicion.listing import (
     COLUMNS,
     attach_reasons,
@@ -23,11 +24,14 @@ __all__ = [
     "attach_reasons",
     "candidate_pool",
     "claim_rings",
+    "mark",
     "odd_claims",
+    "places",
     "rationale_hash",
     "ring_reasons",
     "roll_up",
     "suspicion_id",
     "suspicions",
+    "with_picks",
     "with_rules",
 ]

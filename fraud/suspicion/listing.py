@@ -134,7 +134,7 @@ def roll_up(
     listed = _ranked(listed, settings)
     listed = _with_evidence(listed, story, claims, fine, score, settings.evidence_claims)
     listed["month"] = month
-    listed["status_vs_last_month"] = _status(listed, previous, cleared, month)
+    listed["status_vs_last_month"] = statuses(listed, previous, cleared, month)
     listed["reasons"] = [[] for _ in range(len(listed))]
     listed["rationale_hash"] = ""
     return listed[[*COLUMNS, "claims"]]
@@ -303,9 +303,10 @@ def _with_evidence(
     )
 
 
-def _status(
+def statuses(
     listed: pd.DataFrame, previous: pd.DataFrame | None, cleared: pd.DataFrame | None, month: str
 ) -> list[str]:
+    """How each suspicion stands against last month's list; see the contract's ``status_vs_last_month``."""
     before: dict[tuple[str, str], float] = {}
     if previous is not None:
         keys = zip(previous["subject_kind"], previous["subject_id"], strict=True)

@@ -9,6 +9,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
+
 from fraud.errors import NotTrainedError
 from fraud.settings import Experiment
 from fraud.tracking.card import write_card
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 
 WINDOW = "window.json"
 """Beside a scorer: what its training window looked like (`fraud.drift.window`)."""
+DECIDED = "decided.parquet"
+"""Beside the scorer of claims: features and outcome of the claims whose audits it knows."""
 # MLflow takes at most these many per call
 _METRICS, _PARAMS = 1000, 100
 
@@ -106,6 +110,8 @@ def _write_model(
         if scorer.window:
             text = json.dumps(scorer.window, sort_keys=True, separators=(",", ":"), allow_nan=False)
             (folder / kind / WINDOW).write_text(text + "\n", encoding="utf-8", newline="\n")
+        if scorer.decided is not None:
+            scorer.decided.to_parquet(folder / kind / DECIDED, index=False)
     about = {"name": name, "until": until, "kinds": list(scorers), "experiment": experiment.model_dump()}
     text = json.dumps(about, ensure_ascii=False, sort_keys=True, indent=1)
     (folder / "about.json").write_text(text + "\n", encoding="utf-8", newline="\n")
@@ -228,6 +234,8 @@ def load_model(name: str, alias: str, settings: "Settings", threads: int | None 
     for kind, scorer in scorers.items():
         if (folder / kind / WINDOW).exists():
             scorer.window = json.loads((folder / kind / WINDOW).read_text(encoding="utf-8"))
+        if (folder / kind / DECIDED).exists():
+            scorer.decided = pd.read_parquet(folder / kind / DECIDED)
     return {
         "name": name,
         "version": str(found.version),

@@ -13,7 +13,7 @@ FILES = {
     "manifest.json", "quality.json", "quality.html", "drift.json", "claims_scored.parquet",
     "subjects_scored.parquet", "suspicions.parquet", "suspicions.csv", "suspicions.xlsx", "rings.parquet",
     "ring_members.parquet", "ring_claims.parquet", "ring_edges.parquet", "rings.html", "plotly.min.js",
-    "report.html", "rule_hits.parquet",
+    "report.html", "rule_hits.parquet", "new_schemes.json",
 }  # fmt: skip
 COLUMNS = {
     "claims_scored": "claim_id month score p_supervised anomaly rule_hits ring_id amount_at_risk "
