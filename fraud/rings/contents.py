@@ -1,13 +1,11 @@
 """What a claim charged: shares of its money, its dearest item, its bundle, drugs fetched too early."""
 
-import math
-from collections.abc import Callable
-
 import ibis
 import ibis.expr.types as ir
 
 from fraud.features.measures import DAY, exact_sum, integer, left
 from fraud.features.scope import Scope
+from fraud.rings.parts import in_parts, within
 from fraud.schema import relation
 
 RARE_SHARE = 0.03
@@ -17,8 +15,6 @@ COSTLY = 10_000
 UNUSED = 0.5
 """A refill is early when at least this share of the last supply should still be there."""
 PRIME = 2_147_483_647
-AT_ONCE = 4_000_000
-"""Claims whose charges are summed at a time, so that a province's fit in the engine's memory."""
 _ITEMS = 10_000_000
 
 
@@ -31,7 +27,7 @@ def contents(scope: Scope, claims: ir.Table, cuts: list[tuple[str, str]]) -> ir.
     claims : Table
         claim_id, person, place, settled_second.
     cuts : list of (str, str)
-        Ranges of claim ids to work in, see `ranges`.
+        Ranges of claim ids to work in, see `fraud.rings.parts.ranges`.
 
     Returns
     -------
@@ -46,38 +42,6 @@ def contents(scope: Scope, claims: ir.Table, cuts: list[tuple[str, str]]) -> ir.
     """
     charges = _charges(scope, claims, cuts)
     return in_parts(scope, "ring_contents", len(cuts), lambda part: _summed(within(charges, *cuts[part])))
-
-
-def ranges(scope: Scope, claims: ir.Table) -> list[tuple[str, str]]:
-    """Ranges of claim ids (from, and below; empty for no bound) of at most about `AT_ONCE` claims each.
-
-    Ranges rather than remainders: files are mostly written in the order of the ids, so that a range is
-    read without reading everything.
-    """
-    count = scope.engine.to_arrow(claims.count().as_table(), "ring_claims_count").column(0)[0].as_py()
-    parts = max(1, math.ceil(count / AT_ONCE))
-    if parts == 1:
-        return [("", "")]
-    numbered = claims.select("claim_id", part=ibis.ntile(parts).over(order_by="claim_id"))
-    begins = numbered.group_by("part").agg(begin=numbered.claim_id.min())
-    found = sorted(scope.engine.to_arrow(begins.select("begin"), "ring_claims_cuts").column(0).to_pylist())
-    return list(zip(["", *found[1:]], [*found[1:], ""], strict=True))
-
-
-def within(rows: ir.Table, low: str, high: str) -> ir.Table:
-    """Rows of a range of claim ids."""
-    rows = rows.filter(rows.claim_id >= low) if low else rows
-    return rows.filter(rows.claim_id < high) if high else rows
-
-
-def in_parts(scope: Scope, name: str, parts: int, make: Callable[[int], ir.Table]) -> ir.Table:
-    """Keep a table that is computed part by part; its parts share no rows."""
-    if parts == 1:
-        return scope.keep(name, make(0))
-    whole = ibis.union(*(scope.keep(f"{name}_{part}", make(part)) for part in range(parts)))
-    scope.engine.create_view(f"fx_{name}", whole)
-    scope.kept[name] = ibis.table(whole.schema(), name=f"fx_{name}")
-    return scope.kept[name]
 
 
 def _summed(charges: ir.Table) -> ir.Table:

@@ -10,10 +10,11 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.dataset as pads
 
-from fraud.engines import Engine, part_files
+from fraud.engines import Engine
 from fraud.rings import alike, candidates, evidence, meetings, profiles, ties, visits
 from fraud.rings.meetings import VIEWS
 from fraud.rings.model import RingModels
+from fraud.rings.parts import files_of
 from fraud.rings.suspects import LEAST, Suspects, among, company
 
 BATCH = 200_000
@@ -58,7 +59,7 @@ def observe(engine: Engine, first: int, last: int, progress: Any = None) -> visi
 def suspected(scope: visits.Period, models: RingModels) -> Suspects:
     """Ties that the first look gives a chance, with their meetings and company."""
     parts = []
-    dataset = pads.dataset(part_files(scope.engine.work / "fx_ring_ties.parquet"))
+    dataset = pads.dataset(files_of(scope, "ring_ties"))
     for batch in dataset.to_batches(batch_size=BATCH):
         frame = batch.to_pandas()
         frame["first"] = models.predict("tie", frame)

@@ -5,7 +5,8 @@ measures are what a scheme must do to make money (charge more than is needed, ag
 people who meet), each beside what the place, the person or the peers usually do.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import ibis
 import ibis.expr.types as ir
@@ -13,6 +14,7 @@ import ibis.expr.types as ir
 from fraud.features.measures import DAY, exact_sum, fixed_mean, flag, left, ratio
 from fraud.features.scope import Scope
 from fraud.rings.meetings import ITEMS, VIEWS
+from fraud.rings.parts import among, in_parts, part, place_ranges
 from fraud.schema import relation
 
 KEYS = ["person", "place"]
@@ -23,20 +25,53 @@ OFTEN = 12
 
 
 def build(scope: Scope) -> ir.Table:
-    """Keep ``fx_ring_ties``: one row per person and place with measures; see `MEASURES`."""
-    visits = scope.keep("ring_marked", _marked(scope))
-    ties = scope.keep("ring_tie_sums", _sums(visits))
-    ties = left(ties, scope.keep("ring_tie_tops", _tops(visits)), KEYS)
-    for view in VIEWS:
-        ties = left(ties, scope.keep(f"ring_tie_{view.name}", _met(scope, view.name)), KEYS)
-    ties = left(ties, scope.keep("ring_people", people(scope)), "person")
-    ties = left(ties, scope.keep("ring_place_sums", _places(visits)), "place")
-    return scope.keep("ring_ties", _compared(ties))
+    """Keep ``fx_ring_ties``: one row per person and place with measures; see `MEASURES`.
 
-
-def _marked(scope: Scope) -> ir.Table:
-    """Visits with how many others had the same bundle or amount at the place, and the day's crowd."""
+    Nearly all of it is about a place, so it is computed for ranges of places.
+    """
     visits = scope["ring_visits"]
+    cuts = place_ranges(scope, visits)
+    scope.keep("ring_meanwhile", _meanwhile(visits))
+
+    def keep(name: str, make: Callable[[ir.Table], ir.Table], source: ir.Table) -> None:
+        in_parts(scope, name, len(cuts), lambda number: make(among(source, *cuts[number])))
+
+    def kept(name: str, number: int) -> ir.Table:
+        return part(scope, name, number, len(cuts))
+
+    def of_marked(make: Callable[[ir.Table], ir.Table], number: int) -> ir.Table:
+        return make(kept("ring_marked", number))
+
+    keep("ring_marked", lambda rows: _marked(rows, scope["ring_meanwhile"]), visits)
+    in_parts(scope, "ring_tie_sums", len(cuts), partial(of_marked, _sums))
+    in_parts(scope, "ring_tie_tops", len(cuts), partial(of_marked, _tops))
+    in_parts(scope, "ring_place_sums", len(cuts), partial(of_marked, _places))
+    for view in VIEWS:
+        keep(f"ring_tie_{view.name}", partial(_met, view.name), scope[f"ring_pairs_{view.name}"])
+    persons = scope.keep("ring_people", people(scope))
+    everywhere = scope.keep("ring_person_sums", _everywhere(scope["ring_tie_sums"]))
+
+    def whole(number: int) -> ir.Table:
+        ties = kept("ring_tie_sums", number)
+        for name in ("ring_tie_tops", *(f"ring_tie_{view.name}" for view in VIEWS)):
+            ties = left(ties, kept(name, number), KEYS)
+        ties = left(left(ties, persons, "person"), everywhere, "person")
+        return _compared(left(ties, kept("ring_place_sums", number), "place"))
+
+    return in_parts(scope, "ring_ties", len(cuts), whole)
+
+
+def _meanwhile(visits: ir.Table) -> ir.Table:
+    """Days on which the person of a stay was seen elsewhere during it, by claim."""
+    stays = visits.filter((visits.is_stay == 1) & (visits.day_out - visits.day >= 2))
+    stays = stays.select("claim_id", "person", begin="day", end="day_out")
+    seen = visits.filter(visits.is_stay == 0).select("person", "day").distinct()
+    seen = stays.inner_join(seen, "person").filter(lambda t: (t.day > t.begin) & (t.day < t.end))
+    return seen.group_by("claim_id").agg(meanwhile=seen.count())
+
+
+def _marked(visits: ir.Table, meanwhile: ir.Table) -> ir.Table:
+    """Visits with how many others had the same bundle or amount at the place, and the day's crowd."""
     rows = visits.mutate(at=ibis.coalesce(visits.second, visits.day * DAY))
     bundle = ["place", "visit_type", "bundle"]
     same = rows.filter(rows.charged >= 3).group_by(bundle).agg(clones=lambda t: t.person.nunique() - 1)
@@ -45,7 +80,7 @@ def _marked(scope: Scope) -> ir.Table:
     rows = left(left(rows, same, bundle), equal, amount)
     basket = ["place", "visit_type", "basket"]
     twins = rows.filter(rows.charged >= ITEMS).group_by(basket).agg(twins=lambda t: t.person.nunique() - 1)
-    rows = _beside(_timed(left(rows, twins, basket)))
+    rows = left(_beside(_timed(left(rows, twins, basket))), meanwhile, "claim_id")
     return rows.mutate(
         clones=rows.clones.fill_null(0),
         twins=rows.twins.fill_null(0),
@@ -67,8 +102,7 @@ def _timed(rows: ir.Table) -> ir.Table:
 def _beside(rows: ir.Table) -> ir.Table:
     """How many others came that day to the doctor, for the same reason, or left on the same day; oddity.
 
-    A visit is odd on a weekday on which the person, who comes often, hardly ever comes to the place; a
-    stay is doubtful when the person is seen elsewhere meanwhile.
+    A visit is odd on a weekday on which the person, who comes often, hardly ever comes to the place.
     """
     day = ["place", "day"]
     for name, column, least, keys in (
@@ -85,12 +119,7 @@ def _beside(rows: ir.Table) -> ir.Table:
     )
     rows = left(left(rows, of_weekday, [*KEYS, "weekday"]), habit, KEYS)
     odd = (rows.on_any >= OFTEN) & (rows.on_weekday * 3 <= rows.on_usual)
-    rows = rows.mutate(is_odd=flag(odd), odd_doctor=ibis.ifelse(odd, rows.doctor, -1))
-    stays = rows.filter((rows.is_stay == 1) & (rows.day_out - rows.day >= 2))
-    stays = stays.select("claim_id", "person", begin="day", end="day_out")
-    seen = rows.filter(rows.is_stay == 0).select("person", "day").distinct()
-    seen = stays.inner_join(seen, "person").filter(lambda t: (t.day > t.begin) & (t.day < t.end))
-    return left(rows, seen.group_by("claim_id").agg(meanwhile=seen.count()), "claim_id")
+    return rows.mutate(is_odd=flag(odd), odd_doctor=ibis.ifelse(odd, rows.doctor, -1))
 
 
 def _sums(visits: ir.Table) -> ir.Table:
@@ -175,9 +204,8 @@ def _tops(visits: ir.Table) -> ir.Table:
     return found
 
 
-def _met(scope: Scope, view: str) -> ir.Table:
+def _met(view: str, pairs: ir.Table) -> ir.Table:
     """Partners, sum and largest weights of a tie's meetings in one view."""
-    pairs = scope[f"ring_pairs_{view}"]
     both = ibis.union(
         pairs.select("place", "meetings", "weight", person="a"),
         pairs.select("place", "meetings", "weight", person="b"),
@@ -233,18 +261,20 @@ def _places(visits: ir.Table) -> ir.Table:
     )
 
 
-def _compared(ties: ir.Table) -> ir.Table:
-    """Add what the person does elsewhere, and the tie beside person and place."""
-    person = ibis.window(group_by="person")
-    whole = lambda column: ties[column].sum().over(person).cast("int64")  # noqa: E731
-    ties = ties.mutate(
-        all_claims=whole("claims"),
-        all_cents=whole("cents"),
-        all_early=whole("early_cents"),
-        all_rare=whole("rare_cents"),
-        places=ties.place.count().over(person),
-        span=(ties.last_day - ties.first_day + 1).cast("float64"),
+def _everywhere(ties: ir.Table) -> ir.Table:
+    """What a person does at all places."""
+    return ties.group_by("person").agg(
+        all_claims=exact_sum(ties.claims),
+        all_cents=exact_sum(ties.cents),
+        all_early=exact_sum(ties.early_cents),
+        all_rare=exact_sum(ties.rare_cents),
+        places=ties.count(),
     )
+
+
+def _compared(ties: ir.Table) -> ir.Table:
+    """The tie beside what the person does elsewhere and what is usual at the place."""
+    ties = ties.mutate(span=(ties.last_day - ties.first_day + 1).cast("float64"))
     return ties.mutate(
         claims_part=ratio(ties.claims, ties.all_claims),
         cents_part=ratio(ties.cents, ties.all_cents),

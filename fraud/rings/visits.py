@@ -10,7 +10,8 @@ import ibis.expr.types as ir
 from fraud.features import facts
 from fraud.features.measures import DAY, fixed_mean, integer, left, log, ratio
 from fraud.features.scope import Scope
-from fraud.rings.contents import contents, in_parts, ranges, within
+from fraud.rings.contents import contents
+from fraud.rings.parts import in_parts, ranges, within
 
 SMALL = 30
 """Peer groups with fewer claims fall back to all claims of the visit type."""
@@ -70,7 +71,9 @@ def build(scope: Scope) -> ir.Table:
     charged = contents(scope, claims, cuts)
 
     def some(part: int) -> ir.Table:
-        return left(within(rows, *cuts[part]), within(charged, *cuts[part]), "claim_id")
+        both = left(within(rows, *cuts[part]), within(charged, *cuts[part]), "claim_id")
+        # sorted, a range of places is later read without reading everything
+        return both if len(cuts) == 1 else both.order_by("place")
 
     return in_parts(scope, "ring_visits", len(cuts), some)
 

@@ -6,6 +6,7 @@ import json
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 
 from fraud.engines import open_engine
@@ -238,18 +239,21 @@ def test_months_in_the_wrong_order_are_refused(town, tmp_path):
 # -- inputs that break others ----------------------------------------------------------------------
 
 
-def test_charges_summed_in_parts_are_the_same(tmp_path, monkeypatch):
-    from fraud.rings import contents
+def test_a_dataset_looked_at_in_parts_gives_the_same_ties(tmp_path, monkeypatch):
+    from fraud.rings import parts
 
     generate(tmp_path / "town", patients=300, months=3, seed=3, prevalence=5)
     kept = []
     for at_once in (4_000_000, 500):
-        monkeypatch.setattr(contents, "AT_ONCE", at_once)
+        monkeypatch.setattr(parts, "AT_ONCE", at_once)
         with open_engine(EngineSettings(), tmp_path / f"work{at_once}") as engine:
             engine.open_dataset(tmp_path / "town")
             scope = observe(engine, FIRST, FIRST + 2)
             ties = engine.to_arrow(scope["ring_ties"]).to_pandas()
             kept.append(ties.sort_values(["person", "place"], ignore_index=True))
+            files = parts.files_of(scope, "ring_ties")
+            assert (len(files) > 1) == (at_once == 500)
+            assert sum(pq.read_metadata(f).num_rows for f in files) == len(ties)
     pd.testing.assert_frame_equal(*kept)
     assert kept[0]["early_cents"].sum() > 0
 
