@@ -1,5 +1,6 @@
 """Champion against challenger on the same months: who ranks better, paired intervals, is it enough."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -143,6 +144,8 @@ def objections(figures: Mapping[str, Any], settings: Any) -> list[str]:
 
 
 def _told(figure: Mapping[str, float]) -> str:
+    if not math.isfinite(figure["value"]):
+        return "not known"
     return f"{figure['value']:+.3f} ({figure['low']:+.3f} to {figure['high']:+.3f})"
 
 

@@ -1,21 +1,24 @@
 """From feature tables and a model to scored claims, scored subjects and the ranked list."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import pandas as pd
 
+from fraud.detectors.learning import learning_picks
 from fraud.engines import Engine
 from fraud.features.build import FeatureTables
+from fraud.features.catalog import CATALOG
 from fraud.pipeline.chosen import Model
 from fraud.pipeline.month_features import MonthFeatures
 from fraud.pipeline.ruling import promoted
+from fraud.pipeline.some_claims import SomeClaims, some_claims
 from fraud.rings import Rings
 from fraud.rules.hits import Hits
 from fraud.rules.rule_set import RuleSet
 from fraud.schema import ENTITIES, month_text
 from fraud.settings import Settings
-from fraud.suspicion import claim_rings, roll_up, with_rules
+from fraud.suspicion import claim_rings, places, roll_up, with_picks, with_rules
 
 _ACTORS = (
     "patient_id", "doctor_id", "department_id", "institution_id", "operator_id", "visit_type", "settled_at",
@@ -50,6 +53,10 @@ class Ranked:
         Rules that list a claim by themselves.
     from_subjects : bool
         Whether suspicions are subjects of the target's kind.
+    some : SomeClaims
+        The claims that groups and picks are made of.
+    picks : DataFrame
+        Claims on the list to be learnt from, see `fraud.detectors.learning.learning_picks`.
     """
 
     claims: pd.DataFrame
@@ -59,6 +66,12 @@ class Ranked:
     listed: pd.DataFrame
     by_rule: Mapping[str, float]
     from_subjects: bool
+    some: SomeClaims
+    picks: pd.DataFrame = field(default_factory=lambda: pd.DataFrame({"claim_id": []}, dtype=object))
+
+    def listed_claims(self) -> list[str]:
+        """Evidence claims of the list."""
+        return [str(claim) for ids in self.listed["evidence_claim_ids"] for claim in ids]
 
 
 def ranked_by(
@@ -106,9 +119,10 @@ def ranked_by(
     chosen = subjects[subjects["subject_kind"] == target]
     from_subjects = bool(chosen["p_supervised"].notna().any())
     actors = pd.concat([claims, keys[[n for n in _ACTORS if n in keys]]], axis=1)
+    learning = places(settings.list) if target == "claim" else 0
     listed = roll_up(
         actors,
-        settings.list,
+        settings.list.model_copy(update={"capacity": settings.list.capacity - learning}),
         previous,
         ruling.decisions,
         month_text(month),
@@ -117,7 +131,28 @@ def ranked_by(
         impossible=list(by_rule),
         rings=dict(zip(rings.rings["ring_id"], rings.rings["score"], strict=True)),
     )
-    return Ranked(claims, subjects, actors, features, listed, by_rule, from_subjects)
+    some = some_claims(features.now("claim"), claims)
+    ranked = Ranked(claims, subjects, actors, features, listed, by_rule, from_subjects, some)
+    decided = model.scorers["claim"].decided
+    return ranked if not learning else _with_learning(ranked, learning, decided, month, previous, ruling)
+
+
+def _with_learning(
+    ranked: Ranked,
+    count: int,
+    known: pd.DataFrame | None,
+    month: int,
+    previous: pd.DataFrame | None,
+    ruling: Ruling,
+) -> Ranked:
+    """The same with claims to learn from in the places kept for them."""
+    directions = {n: f.direction for n, f in CATALOG.items()}
+    before = ruling.decisions[ruling.decisions["decided_at"] < pd.Timestamp(f"{month_text(month)}-01")]
+    decided = before.loc[before["subject_kind"] == "claim", "subject_id"]
+    some, without = ranked.some, [*ranked.listed_claims(), *decided]
+    picks = learning_picks(some.frame, some.scores, count, directions, known, without, some.among)
+    listed = with_picks(ranked.listed, picks, ranked.claims, previous, ruling.decisions, month_text(month))
+    return replace(ranked, listed=listed, picks=picks)
 
 
 def _score_claims(frame: pd.DataFrame, scored: pd.DataFrame, month: int, hits: Hits) -> pd.DataFrame:

@@ -23,6 +23,7 @@ from fraud.pipeline.collusion import (
 )
 from fraud.pipeline.drifting import against_window, drift_of, refuse_stops
 from fraud.pipeline.frames import KINDS, decisions, opened, require_month, under
+from fraud.pipeline.new_schemes import new_schemes
 from fraud.pipeline.publishing import Checked, Results, publish
 from fraud.pipeline.ranking import Ranked, Ruling, ranked_by
 from fraud.pipeline.rationale import RuleReasons, rationales
@@ -50,7 +51,7 @@ from fraud.runs import (
 )
 from fraud.schema import month_number, month_text
 from fraud.settings import Settings
-from fraud.suspicion import attach_reasons, ring_reasons
+from fraud.suspicion import attach_reasons, mark, ring_reasons
 
 Progress = Any
 
@@ -269,7 +270,16 @@ def _results(
         told,
         told_by_rules,
     )
+    learnt = {p["claim_id"]: mark(p) for p in ranked.picks.to_dict("records")}
+    reasons = [
+        [learnt[subject], *own] if subject in learnt else own
+        for subject, own in zip(ranked.listed["subject_id"], reasons, strict=True)
+    ]
     listed = attach_reasons(ranked.listed, reasons, settings.list.reasons)
+    some, decided = ranked.some, model.scorers["claim"].decided
+    groups = new_schemes(
+        some.frame, some.scores, settings, ranked.listed_claims(), decided, some.among, some.size
+    )
     names = {c: (r.name_zh, r.name_en) for c, r in ruling.rules.rules.items()}
     return Results(
         month_text(month),
@@ -284,6 +294,7 @@ def _results(
         unheard,
         notes,
         against_window(model, ranked, month, settings),
+        groups,
     )
 
 
