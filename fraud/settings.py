@@ -402,6 +402,14 @@ class Settings(_Section):
     tracking: TrackingSettings = Field(default_factory=TrackingSettings)
     workbench: WorkbenchSettings = Field(default_factory=WorkbenchSettings)
 
+    def recorded(self) -> dict[str, Any]:
+        """What a run's facts keep of them: not what answers never depend on.
+
+        ``[engine.spark]`` stays out also because Spark's entries may hold secrets.
+        """
+        left_out: Any = {"engine": {"threads", "spill", "spark"}, "tracking": True, "promotion": True}
+        return self.model_dump(exclude=left_out)
+
 
 class ForestSettings(_Section):
     """``[forest]``: isolation forest."""

@@ -174,10 +174,9 @@ def _facts(
     rules: RuleSet,
     frozen: Model | None,
 ) -> dict[str, Any]:
-    unread = {"engine": {"threads", "spill"}, "tracking": True, "promotion": True}
     return {
         "inputs": input_facts(dataset_tables(dataset)),
-        "settings": settings.model_dump(exclude=unread),
+        "settings": settings.recorded(),
         "experiment": experiment.model_dump(),
         "model": named(frozen),
         "months": [first, last],

