@@ -21,11 +21,11 @@ from fraud.pipeline.frames import (
     labels,
     months_with_claims,
     opened,
-    read_frame,
     require_span,
     under,
     who_and_where,
 )
+from fraud.pipeline.month_features import MonthFeatures
 from fraud.pipeline.ring_evidence import with_ring_evidence
 from fraud.pipeline.ruling import rule_hits, rule_set
 from fraud.pipeline.training import fit_scorers
@@ -231,7 +231,7 @@ def _walk(
             if frozen is None
             else frozen.scorers[experiment.target]
         )
-        scored = _scored(tables, scorer, month, experiment)
+        scored = _scored(engine, tables, scorer, month, experiment)
         parts.append(_beside(engine, scored, month, experiment, rules))
     if progress:
         progress("逐月 months", len(months), len(months))
@@ -265,17 +265,18 @@ def _trained(
     return fit_scorers(engine, tables, months, asked, settings, kinds=(kind,))[kind]
 
 
-def _scored(tables: FeatureTables, scorer: Scorer, month: int, experiment: Experiment) -> pd.DataFrame:
+def _scored(
+    engine: Engine, tables: FeatureTables, scorer: Scorer, month: int, experiment: Experiment
+) -> pd.DataFrame:
     """Scores of a month."""
     kind = experiment.target
-    context = read_frame(tables.paths[kind], range(month - experiment.context_months + 1, month + 1))
-    now = context["month"] == month
-    scores = scorer.score(context if scorer.needs_context else context[now]).loc[context.index[now]]
-    frame = context[now]
+    reach = range(month - experiment.context_months + 1, month + 1)
+    features = MonthFeatures(engine, tables.paths, month, reach)
+    keys, scores = features.keys(kind), features.scores(kind, scorer)
     return scores[["score", "p_supervised", "anomaly"]].assign(
         month=month_text(month),
-        subject_id=frame[f"{kind}_id"],
-        amount=frame["amount_at_risk"].fillna(0).astype(float).round(2),
+        subject_id=keys[f"{kind}_id"],
+        amount=keys["amount_at_risk"].fillna(0).astype(float).round(2),
     )
 
 
