@@ -31,7 +31,7 @@ def age_band(age: pd.Series) -> pd.Series:
     return bands.astype(object).where(age.notna(), "")
 
 
-def burden(claims: pd.DataFrame, column: str) -> list[dict[str, Any]]:
+def burden(claims: pd.DataFrame, column: str, audited: pd.DataFrame | None = None) -> list[dict[str, Any]]:
     """False alarms per thousand claims of each group.
 
     A false alarm is a listed claim that is innocent. How many claims of a group are listed is known; what
@@ -45,6 +45,8 @@ def burden(claims: pd.DataFrame, column: str) -> list[dict[str, Any]]:
         the truth of all) and `column`.
     column : str
         One of `GROUPS`.
+    audited : DataFrame, optional
+        Where the decided claims are, in the same columns; by default among `claims`.
 
     Returns
     -------
@@ -55,25 +57,38 @@ def burden(claims: pd.DataFrame, column: str) -> list[dict[str, Any]]:
     """
     if column not in claims:
         return []
-    values = claims[column].fillna("").astype(str).to_numpy(dtype=object)
-    listed = claims["listed"].to_numpy(bool)
-    label = claims["label"].to_numpy(float)
+    whole = _Side(claims, column)
+    known = whole if audited is None else _Side(audited, column)
     out = []
-    for name in _names(values):
-        own = values == name
-        if own.sum() < FEWEST:
+    for name in _names(whole.values):
+        if (whole.values == name).sum() < FEWEST:
             continue
-        told, rest = (_rate(listed[part], label[part]) for part in (own, ~own & (values != "")))
+        told, rest = (_rate(whole.part(name, own), known.part(name, own)) for own in (True, False))
         out.append({"name": name, **told, "apart": _apart(told, rest)})
     return out
+
+
+class _Side:
+    """Group, place on the list and outcome of claims."""
+
+    def __init__(self, claims: pd.DataFrame, column: str) -> None:
+        self.values = claims[column].fillna("").astype(str).to_numpy(dtype=object)
+        self.listed = claims["listed"].to_numpy(bool)
+        self.label = claims["label"].to_numpy(float)
+
+    def part(self, name: str, own: bool) -> tuple[np.ndarray, np.ndarray]:
+        """Listed and label of a group, or of all others that are known."""
+        chosen = (self.values == name) if own else (self.values != name) & (self.values != "")
+        return self.listed[chosen], self.label[chosen]
 
 
 def _names(values: Iterable[str]) -> Sequence[str]:
     return sorted({v for v in values if v})
 
 
-def _rate(listed: np.ndarray, label: np.ndarray) -> dict[str, Any]:
-    decided = listed & np.isfinite(label)
+def _rate(whole: tuple[np.ndarray, np.ndarray], known: tuple[np.ndarray, np.ndarray]) -> dict[str, Any]:
+    listed, (on, label) = whole[0], known
+    decided = on & np.isfinite(label)
     rows, cleared = int(decided.sum()), int((label[decided] == 0).sum())
     scale = 1000.0 * float(listed.sum()) / max(len(listed), 1)
     if rows:

@@ -58,6 +58,8 @@ class Scorer:
         Profile of the rows it was trained on, where the pipeline adds one (`fraud.drift.window`).
     decided : DataFrame, optional
         Own features, label and scheme of the claims whose audits it knows, where the pipeline adds them.
+    held_out : DataFrame, optional
+        After training, not kept: row of the training table, label and out-of-fold score of every audit.
     """
 
     target: str
@@ -71,6 +73,7 @@ class Scorer:
     threads: int = 1
     window: dict[str, Any] = field(default_factory=dict)
     decided: pd.DataFrame | None = None
+    held_out: pd.DataFrame | None = None
 
     @classmethod
     def fit(
@@ -154,6 +157,8 @@ class Scorer:
         everyone = self._blend(margin, anomaly)
         held_out = self._blend(training.held_out, anomaly[audited.row])
         self.platt, notes = calibrate(held_out, audited, everyone)
+        score = sigmoid(self.platt.logit(held_out))
+        self.held_out = pd.DataFrame({"row": audited.row, "label": audited.label, "score": score})
         self.platt_supervised, _ = calibrate(training.held_out, audited, margin)
         self.summary["fallbacks"] += notes
         if training.stopping == "folds":

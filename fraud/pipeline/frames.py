@@ -170,8 +170,13 @@ def audited_before(engine: Engine, month: int) -> bool:
     return engine.to_arrow(audits.filter(audits.decided_at < begin).limit(1), "audited").num_rows > 0
 
 
-def who_and_where(engine: Engine, month: int) -> pd.DataFrame:
+def who_and_where(engine: Engine, month: int, only: Sequence[str] | None = None) -> pd.DataFrame:
     """Claims of a month with their kind of institution and department, and region, age and sex of patients.
+
+    Parameters
+    ----------
+    only : sequence of str, optional
+        A few claims to look up; all of the month by default.
 
     Returns
     -------
@@ -181,6 +186,7 @@ def who_and_where(engine: Engine, month: int) -> pd.DataFrame:
     """
     claims, institutions, departments = (relation(t) for t in ("claims", "institutions", "departments"))
     chosen = claims.filter(claims.month == month)
+    chosen = chosen if only is None else chosen.filter(chosen.claim_id.isin(list(only)))
     places = institutions.select("institution_id", institution_kind="kind", place_region="region")
     wards = departments.select("department_id", department="specialty")
     patients = relation("patients").select("patient_id", "sex", "region", "birth_date", "birth_year")

@@ -17,6 +17,7 @@ from fraud.engines import Engine, part_files
 from fraud.errors import DataError, UsageError
 from fraud.features.build import FeatureTables, build
 from fraud.features.catalog import CATALOG
+from fraud.pipeline.burdening import burden_of
 from fraud.pipeline.frames import KINDS, dataset_name, labels, months_with_claims, opened, under
 from fraud.pipeline.ring_evidence import with_ring_evidence
 from fraud.schema import AUDITS, month_number, month_text
@@ -198,6 +199,7 @@ def fit_scorers(
             scorers[kind].window = _window(rows, scorers[kind])
         if windows and kind == "claim":
             scorers[kind].decided = _decided(rows, known)
+            scorers[kind].summary["burden"] = burden_of(engine, rows, scorers[kind], settings.list.capacity)
         matrix.unlink()
     if progress:
         progress("训练 train", len(kinds), len(kinds))

@@ -146,6 +146,7 @@ def _section(kind: str, scorer: "Scorer", catalog: Mapping[str, Mapping[str, Any
         *(f"- {note['zh']} {note['en']}" for note in summary["fallbacks"]),
         "",
         *_metrics_table(summary["metrics"]),
+        *_burden(summary.get("burden", {})),
         *_top_features(summary.get("importance", {}), catalog),
     ]
     return lines
@@ -166,6 +167,34 @@ def _metrics_table(metrics: Mapping[str, Any]) -> list[str]:
                     f"| {scope} ({figures['positives']}/{figures['rows']}) | {score} "
                     f"| {_interval(own, 'average_precision')} | {_interval(own, 'roc_auc')} |"
                 )
+    return [*lines, ""]
+
+
+_GROUPS = {
+    "institution_kind": "机构类别 kind of institution", "region": "地区 region",
+    "age_band": "参保人年龄 age", "sex": "参保人性别 sex",
+}  # fmt: skip
+
+
+def _burden(groups: Mapping[str, Any]) -> list[str]:
+    """False alarms per thousand claims by group, from audits the model did not see."""
+    rows = [(_GROUPS.get(g, g), row) for g, own in groups.items() for row in own if row["decided"]]
+    if not rows:
+        return []
+    lines = [
+        "误报由谁承担：每千笔结算中清白而会上清单的，按折外评分 "
+        "Burden: innocent claims per thousand that would be listed, by out-of-fold scores",
+        "",
+        "| 分组 group | | 有结论 decided | 排除 cleared | 每千笔 per 1,000 (95 %) | |",
+        "|---|---|---|---|---|---|",
+    ]
+    for group, row in rows:
+        rate = row["per_thousand"]
+        mark = {"more": "偏高 more than the others", "less": "偏低 less"}.get(row["apart"], "")
+        lines.append(
+            f"| {group} | {row['name']} | {row['decided']} | {row['cleared']} "
+            f"| {rate['value']:.2f} ({rate['low']:.2f}–{rate['high']:.2f}) | {mark} |"
+        )
     return [*lines, ""]
 
 

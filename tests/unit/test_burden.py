@@ -49,3 +49,13 @@ def test_nothing_listed_is_nothing_and_nothing_decided_is_unknown():
 def test_small_and_absent_groups_are_not_told():
     assert all(g["claims"] >= FEWEST for g in burden(claims(), "region"))
     assert burden(claims(), "sex") == []
+
+
+def test_audits_may_lie_elsewhere():
+    """The population says how often a group is listed, the audits what came of it."""
+    frame = claims()
+    population = frame.assign(label=np.nan).iloc[::2]
+    told = {g["name"]: g for g in burden(population, "region", frame)}
+    whole = {g["name"]: g for g in burden(frame, "region")}
+    assert told["B"]["decided"] == whole["B"]["decided"]
+    assert told["B"]["claims"] == whole["B"]["claims"] // 2
