@@ -18,14 +18,18 @@ from fraud.runs import neutral
 from fraud.schema import AUDITS
 from fraud.workbench import trail
 from fraud.workbench.desk import Verdict
-from fraud.workbench.models import Case, Evidence
+from fraud.workbench.models import Account, Case, Evidence
+from fraud.workbench.scope import limits
+from fraud.workbench.sight import shows
 
 _OUTCOMES = {"fraud": "confirmed", "innocent": "cleared"}
 _BATCH = 500
 _Weight = tuple[int, datetime | None, int]
 
 
-def decisions(cases: "QuerySet[Case] | None" = None) -> Iterator[dict[str, Any]]:
+def decisions(
+    cases: "QuerySet[Case] | None" = None, account: Account | None = None
+) -> Iterator[dict[str, Any]]:
     """Rows of ``audits``, by time of decision: cases a person confirmed or cleared, no others.
 
     A case gives a row of its subject and one of each evidence claim: what somebody said of the claim,
@@ -36,6 +40,8 @@ def decisions(cases: "QuerySet[Case] | None" = None) -> Iterator[dict[str, Any]]
     ----------
     cases : QuerySet of Case, optional
         Cases that may be told; all, where left out.
+    account : Account, optional
+        Whom they are told to: claims outside of its limits are left out.
     """
     chosen = (Case.objects.all() if cases is None else cases).exclude(outcome="").order_by("decided_at", "id")
     rows: dict[tuple[str, str], list[tuple[_Weight, dict[str, Any]]]] = {}
@@ -43,7 +49,7 @@ def decisions(cases: "QuerySet[Case] | None" = None) -> Iterator[dict[str, Any]]
     claims: dict[tuple[str, str], tuple[_Weight, dict[str, Any]]] = {}
     for start in range(0, len(decided), _BATCH):
         part = decided[start : start + _BATCH]
-        said, evidence = _said(part), _evidence(part)
+        said, evidence = _said(part), _evidence(part, account)
         for case in part:
             key = (case.subject_kind, case.subject_id)
             rows.setdefault(key, []).append(((2, case.decided_at, case.pk), _row(case, *key)))
@@ -82,12 +88,20 @@ def _said(cases: list[Case]) -> dict[tuple[int, str], str]:
     return {(case, claim): verdict for case, claim, verdict in found}
 
 
-def _evidence(cases: list[Case]) -> dict[int, list[str]]:
+def _evidence(cases: list[Case], account: Account | None) -> dict[int, list[str]]:
     """Evidence claims by case, of the runs that were published before it was decided."""
     known = Evidence.objects.filter(
         suspicion__case__in=cases, suspicion__run__published_at__lte=F("suspicion__case__decided_at")
     )
     found: dict[int, list[str]] = {}
+    if account is not None and limits(account):
+        own = {c.pk: c for c in cases}
+        for claim in known.select_related("suspicion").order_by("claim_id"):
+            case = own[claim.suspicion.case_id]
+            told = found.setdefault(case.pk, [])
+            if shows(account, case, claim.facts) and claim.claim_id not in told:
+                told.append(claim.claim_id)
+        return found
     pairs = (
         known.values_list("suspicion__case", "claim_id").distinct().order_by("suspicion__case", "claim_id")
     )

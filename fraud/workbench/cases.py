@@ -1,17 +1,19 @@
 """What people do to cases: one legal step at a time, each written down, none lost or done twice."""
 
+import math
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 from django.db import transaction
-from django.db.models import F
+from django.db.models import Count, Exists, F, Max, OuterRef, Q
 from django.utils import timezone
 from django.utils.translation import gettext, gettext_noop
 
 from fraud.errors import FraudError
-from fraud.workbench import tallies, trail
+from fraud.workbench import random_slice, tallies, trail
 from fraud.workbench.deadlines import due_on
-from fraud.workbench.models import Account, Case, Step
+from fraud.workbench.models import Account, Case, Run, Step, Suspicion
 from fraud.workbench.roles import ANY_CASE
 from fraud.workbench.scope import sees, visible
 from fraud.workbench.speech import spoken
@@ -229,8 +231,9 @@ def _write(case: Case, changes: dict[str, Any], step: Transition, given: Given, 
 
 
 def take_next(account: Account) -> Case | None:
-    """Give the dearest case that nobody holds to an account; None where there is none.
+    """Give the next case that nobody holds to an account; None where there is none.
 
+    It is the dearest one, or one of the random slice as often as the head's share says (`_due_at_random`).
     Two who ask at once get two cases: the step is written only where the case is still free.
 
     Raises
@@ -241,12 +244,7 @@ def take_next(account: Account) -> Case | None:
     if not account.may("case.take"):
         raise Refused(gettext("没有领取的权限。"))
     while True:
-        free = (
-            visible(account)
-            .filter(state="unassigned", assignee=None)
-            .order_by("-expected_cents", "id")
-            .first()
-        )
+        free = _next_free(account)
         if free is None:
             return None
         try:
@@ -254,3 +252,34 @@ def take_next(account: Account) -> Case | None:
         except Refused:
             if Case.objects.filter(pk=free.pk, state="unassigned", version=free.version).exists():
                 raise  # not a race: it cannot be taken at all
+
+
+def _next_free(account: Account) -> Case | None:
+    """The dearest free case, or one drawn at random where the slice's turn has come.
+
+    Of the slice, the one with the smallest id of a suspicion, a hash of the claim: what is audited of it
+    first depends on no score. A listed case that was drawn too keeps its place on the list.
+    """
+    free = visible(account).filter(state="unassigned", assignee=None)
+    drawn = free.filter(source="random").order_by("suspicion_id", "id")
+    told = Suspicion.objects.filter(case=OuterRef("pk"), month=OuterRef("month"), rank__gt=0)
+    ranked = free.filter(~Q(source="random") | Q(Exists(told))).order_by("-expected_cents", "id")
+    for pool in (drawn, ranked) if _due_at_random() else (ranked, drawn):
+        if (case := pool.first()) is not None:
+            return case
+    return None
+
+
+def _due_at_random() -> bool:
+    """Whether the next case should be of the random slice: of the newest month's taken cases too few are.
+
+    With ``share`` drawn cases per listed one, ``share / (1 + share)`` of what is taken is to be drawn.
+    """
+    share = random_slice.share()
+    if not share:
+        return False
+    month = Run.objects.aggregate(newest=Max("month"))["newest"]
+    taken = Case.objects.filter(month=month, taken_at__isnull=False)
+    counts = dict(taken.order_by().values_list("source").annotate(n=Count("pk")))
+    wanted = Fraction(str(share)) / (1 + Fraction(str(share)))
+    return counts.get("random", 0) < math.floor((sum(counts.values()) + 1) * wanted)

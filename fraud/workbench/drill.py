@@ -10,6 +10,8 @@ from fraud.workbench import trail
 from fraud.workbench.guard import needs
 from fraud.workbench.listing import PARTS, broken_down, filtered, kept, totals
 from fraud.workbench.narrowing import NARROWING, told
+from fraud.workbench.scope import limits
+from fraud.workbench.sight import whole
 from fraud.workbench.speech import spoken
 
 _NEXT = {"item": "department", "department": "doctor", "institution": "department"}
@@ -25,7 +27,9 @@ def drill(request: HttpRequest) -> HttpResponse:
     asked.pop("sort", None)
     trail.record(request.user.get_username(), "viewed", "drill", by=by, filters=sorted(asked))
     cases = filtered(asked, request.user)
-    rows = broken_down(cases, by)
+    own = whole(cases, request.user)
+    rows, found = broken_down(own, by), totals(cases)
+    told = totals(own) if limits(request.user) else found
     context = {
         "by": by,
         "tabs": [(kind, words, _with(asked, by=kind)) for kind, words in PARTS.items()],
@@ -33,7 +37,8 @@ def drill(request: HttpRequest) -> HttpResponse:
         "rows": [{**row, "open": _with(asked, **{by: row["code"]}), "down": _down(asked, by, row["code"])}
                  for row in rows],
         "most": max((r["cents"] for r in rows), default=0) or 1,
-        "totals": totals(cases),
+        "totals": found,
+        "elsewhere": {name: found[name] - told[name] for name in found},
         "query": asked.urlencode(),
     }  # fmt: skip
     return render(request, "workbench/drill.html", context)

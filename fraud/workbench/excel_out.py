@@ -1,5 +1,6 @@
 """Cases as a workbook that people fill in and send back: keyed by case id, codes as text, no formulas."""
 
+from collections import Counter
 from collections.abc import Iterable
 from io import BytesIO
 from itertools import islice
@@ -8,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from fraud.report.content import VISIT_WORDS
 from fraud.runs import neutral
 from fraud.workbench.forms import ANSWER, ANSWERS, KEYS, REASON, Form, check_code, yuan
-from fraud.workbench.models import Case, Evidence
+from fraud.workbench.models import Account, Case, Evidence
+from fraud.workbench.sight import shows
 from fraud.workbench.workflow import REASONS
 
 if TYPE_CHECKING:
@@ -27,7 +29,9 @@ _FACTS = ("settled_at", "visit_type", "institution_id", "department_id", "doctor
           "diagnosis_code")  # fmt: skip
 
 
-def workbook(form: Form, cases: Iterable[Case], institution: str = "") -> bytes:
+def workbook(
+    form: Form, cases: Iterable[Case], institution: str = "", account: Account | None = None
+) -> bytes:
     """A form's workbook: a sheet of cases with room for answers, a sheet of their evidence claims.
 
     Parameters
@@ -37,6 +41,8 @@ def workbook(form: Form, cases: Iterable[Case], institution: str = "") -> bytes:
         At most `MOST_CASES` are written.
     institution : str, optional
         Whom it goes to: only its own claims are told as evidence.
+    account : Account, optional
+        Who exports it: claims outside of the account's limits are counted and not told.
 
     Returns
     -------
@@ -53,7 +59,7 @@ def workbook(form: Form, cases: Iterable[Case], institution: str = "") -> bytes:
         book.set_properties({"title": form.title})
         styles = _styles(book)
         _cases(book.add_worksheet(form.zh), form, chosen, styles)
-        _evidence(book.add_worksheet("证据结算 Evidence"), chosen, styles, institution)
+        _evidence(book.add_worksheet("证据结算 Evidence"), chosen, styles, institution, account)
         _choices(book, form)
     return out.getvalue()
 
@@ -137,14 +143,22 @@ def _choices(book: "Workbook", form: Form) -> None:
         sheet.hide()
 
 
-def _evidence(sheet: "Worksheet", cases: list[Case], styles: dict[str, Any], institution: str) -> None:
+def _evidence(
+    sheet: "Worksheet", cases: list[Case], styles: dict[str, Any], institution: str, account: Account | None
+) -> None:
     for column, (heading, width) in enumerate(_EVIDENCE):
         sheet.write_string(0, column, heading, styles["header"])
         sheet.set_column(column, column, width)
-    newest = {s: c for c, s in _newest(cases)}
+    newest, own = {s: c for c, s in _newest(cases)}, {c.pk: c for c in cases}
     claims = Evidence.objects.filter(suspicion_id__in=newest).order_by("suspicion_id", "place")
-    told = (c for c in claims if not institution or c.facts.get("institution_id") == institution)
-    for row, claim in enumerate(islice(told, MOST_CLAIMS), 1):
+    asked = (c for c in claims if not institution or c.facts.get("institution_id") == institution)
+    row, hidden = 0, Counter[int]()
+    for claim in islice(asked, MOST_CLAIMS):
+        case = newest[claim.suspicion_id]
+        if account is not None and not shows(account, own[case], claim.facts):
+            hidden[case] += 1
+            continue
+        row += 1
         facts = [claim.facts.get(name) for name in _FACTS]
         facts[1] = VISIT_WORDS.get(str(facts[1]), (facts[1], ""))[0]
         put(sheet, row, 0, newest[claim.suspicion_id], "count", styles)
@@ -152,6 +166,10 @@ def _evidence(sheet: "Worksheet", cases: list[Case], styles: dict[str, Any], ins
             put(sheet, row, column, value, "text", styles)
         at_risk = yuan(claim.at_risk_cents)
         put(sheet, row, len(_EVIDENCE) - 1, at_risk, "money", styles)
+    for case, number in sorted(hidden.items()):
+        row += 1
+        put(sheet, row, 0, case, "count", styles)
+        put(sheet, row, 1, f"另有 {number} 条属其他机构，不在导出人可以看的范围内", "text", styles)
     sheet.freeze_panes(1, 1)
 
 

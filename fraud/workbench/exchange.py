@@ -6,7 +6,7 @@ from pathlib import PureWindowsPath
 from typing import Any
 
 from django.contrib import messages
-from django.db.models import Count
+from django.db.models import Count, Q
 from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
@@ -25,7 +25,8 @@ from fraud.workbench.guard import needs
 from fraud.workbench.listing import filtered
 from fraud.workbench.models import Account
 from fraud.workbench.safe_xlsx import MOST_BYTES
-from fraud.workbench.scope import visible
+from fraud.workbench.scope import limits, visible
+from fraud.workbench.sight import star_reasons, whole
 
 _XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 _MOST_INSTITUTIONS = 200
@@ -50,7 +51,7 @@ def _page(request: HttpRequest, problems: tuple[str, ...] = (), status: int = 20
             {"form": f, "count": cases.filter(f.chosen).count(), "ready": _ready(f, cases)}
             for f in FORMS.values()
         ],
-        "institutions": _institutions(cases),
+        "institutions": _institutions(cases, request.user),
         "institution": asked.get("institution", ""),
         "query": asked.urlencode(),
         "most": MOST_CASES,
@@ -66,10 +67,13 @@ def _ready(form: Form, cases: Any) -> int:
     return cases.filter(state="confirmed").count() if form.code == "notice" else 0
 
 
-def _institutions(cases: Any) -> list[tuple[str, int]]:
+def _institutions(cases: Any, account: Account) -> list[tuple[str, int]]:
     """Institutions that confirmed or sent cases rest on, the most cases first."""
     chosen = cases.filter(state__in=("confirmed", "sent")).order_by().values("pk")
     rows = Portion.objects.filter(kind="institution", case__in=chosen).values_list("code")
+    if own := limits(account):
+        known = whole(cases.filter(state__in=("confirmed", "sent")).order_by(), account).values("pk")
+        rows = rows.filter(Q(code__in=own.get("institution", ())) | Q(case__in=known))
     counted = rows.annotate(n=Count("case")).order_by("-n", "code")
     return list(counted[:_MOST_INSTITUTIONS])
 
@@ -86,7 +90,9 @@ def form_out(request: HttpRequest, form: str) -> HttpResponse:
     cases = filtered(asked, request.user)
     sent = _send(cases, request.user) if form == "notice" and request.POST.get("send") else 0
     chosen = list(cases.filter(own.chosen).order_by("-expected_cents", "id")[:MOST_CASES])
-    content = workbook(own, chosen, asked.get("institution", "") if form == "notice" else "")
+    star_reasons(request.user, chosen)
+    institution = asked.get("institution", "") if form == "notice" else ""
+    content = workbook(own, chosen, institution, request.user)
     trail.record(request.user.get_username(), "exported", f"form:{form}", rows=len(chosen), sent=sent)
     answer = HttpResponse(content, content_type=_XLSX)
     day = timezone.localtime().strftime("%Y%m%d")

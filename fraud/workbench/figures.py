@@ -16,6 +16,7 @@ from fraud.workbench.marks import DETECTORS
 from fraud.workbench.models import Account, Case
 from fraud.workbench.narrowing import AGES, of_age
 from fraud.workbench.scope import limits, visible
+from fraud.workbench.sight import whole
 from fraud.workbench.speech import money, short_day, spoken
 from fraud.workbench.tallies import ALL, DEPARTMENT, HOLDER, Sums
 
@@ -81,7 +82,7 @@ def figures(account: Account, months: int) -> dict[str, Any]:
     """
     own, first, start = visible(account).order_by(), since(months), _first_week()
     limited = bool(limits(account))
-    found = tallies.recounted(own, first) if limited else tallies.kept(first)
+    found = tallies.recounted(own, first, whole(own, account)) if limited else tallies.kept(first)
     weeks = dict(tallies.weeks_recounted(own, start) if limited else tallies.weeks_kept(start))
     period = {"since": first.isoformat()}
     now, done = _now(own), found[ALL][""]

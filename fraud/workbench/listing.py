@@ -13,7 +13,8 @@ from fraud.workbench.deadlines import SOON_DAYS
 from fraud.workbench.desk import Portion, PortionSum
 from fraud.workbench.models import Account, Case, Evidence
 from fraud.workbench.narrowing import NARROWING, narrowed
-from fraud.workbench.scope import visible
+from fraud.workbench.scope import limits, visible
+from fraud.workbench.sight import shows, whole
 from fraud.workbench.workflow import STATES
 
 MINE, NOBODY = "me", "none"
@@ -65,13 +66,16 @@ def filtered(asked: QueryDict, account: Account) -> "QuerySet[Case]":
         cases = cases.filter(ring_id=asked["ring"])
     for kind in PARTS:
         if asked.get(kind):
+            if asked[kind] not in limits(account).get(kind, ()):
+                cases = whole(cases, account)
             cases = cases.filter(pk__in=Portion.objects.filter(kind=kind, code=asked[kind]).values("case"))
     cases = _of_holder(cases, asked.get("assignee", ""), account)
     cases = _due(cases, asked.get("due", ""))
     cases = narrowed(cases, asked)
     if text := asked.get("q", ""):
-        found = Evidence.objects.filter(claim_id=text).values_list("suspicion__case_id", flat=True)
-        cases = cases.filter(Q(subject_id__startswith=text) | Q(pk__in=list(found[:500])))
+        found = Evidence.objects.filter(claim_id=text).select_related("suspicion__case")[:500]
+        own = {e.suspicion.case_id for e in found if shows(account, e.suspicion.case, e.facts)}
+        cases = cases.filter(Q(subject_id__startswith=text) | Q(pk__in=own))
     return _sorted(cases, asked.get("sort", ""))
 
 

@@ -153,6 +153,10 @@ class Case(models.Model):
                 condition=models.Q(decided_on__isnull=False),
             ),
             models.Index(fields=["assignee"], condition=models.Q(open=True), name="case_mine"),
+            # how much of the random slice was taken
+            models.Index(
+                fields=["month", "source"], condition=models.Q(taken_at__isnull=False), name="case_taken"
+            ),
         ]
 
     @property

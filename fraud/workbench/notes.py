@@ -17,6 +17,7 @@ from fraud.workbench.desk import VERDICTS, Attachment, Comment, Verdict
 from fraud.workbench.guard import needs
 from fraud.workbench.models import Account, Case, Evidence
 from fraud.workbench.roles import ANY_CASE
+from fraud.workbench.sight import shows
 
 
 def comment(case: Case, account: Account, text: str) -> Comment:
@@ -55,7 +56,8 @@ def mark(case: Case, account: Account, claim_id: str, verdict: str) -> Verdict:
         problems.append(gettext("案件未在办理。"))
     if verdict not in VERDICTS:
         problems.append(gettext("请选择属实或无问题。"))
-    if not Evidence.objects.filter(suspicion__case=case, claim_id=claim_id).exists():
+    claim = Evidence.objects.filter(suspicion__case=case, claim_id=claim_id).order_by("-id").first()
+    if claim is None or not shows(account, case, claim.facts):
         problems.append(gettext("不是本案的证据结算。"))
     if problems:
         raise Refused(problems)

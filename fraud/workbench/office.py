@@ -156,7 +156,7 @@ def account_change(request: HttpRequest, account_id: int) -> HttpResponse:
 @needs("audits.export")
 def export(request: HttpRequest) -> HttpResponse:
     """Decisions as CSV in the contract's form."""
-    rows = list(audits.decisions(visible(request.user)))
+    rows = list(audits.decisions(visible(request.user), request.user))
     trail.record(request.user.get_username(), "exported", "audits", rows=len(rows))
     answer = HttpResponse("\ufeff" + audits.as_csv(rows), content_type="text/csv; charset=utf-8")
     answer.headers["Content-Disposition"] = 'attachment; filename="audits.csv"'

@@ -7,6 +7,7 @@ from fraud.report.content import INSTITUTION_WORDS, VISIT_WORDS, reason_bars
 from fraud.workbench.books import Word
 from fraud.workbench.desk import Lines
 from fraud.workbench.models import Case, Evidence, RuleHit
+from fraud.workbench.sight import Sight
 from fraud.workbench.speech import english, listed, moment, spoken, yuan
 
 SHOWN_LINES = 15
@@ -53,13 +54,14 @@ def name_rules(cases: Iterable[Case]) -> None:
         case.rule_marks = [(code, known.get(code) or name) for code, name in case.rule_marks]
 
 
-def shown_hits(hits: Iterable[RuleHit]) -> list[RuleHit]:
-    """Rule hits with ``shown_name`` and ``shown_exemptions`` in the reader's language."""
-    found = list(hits)
+def shown_hits(hits: Iterable[RuleHit], seen: Sight) -> list[RuleHit]:
+    """Rule hits on the claims that are shown, with names and exemptions in the reader's language."""
+    found = [h for h in hits if seen.whole or h.claim_id in seen.claims]
     known = _english_names({h.rule for h in found})
     for hit in found:
         told = (hit.exemptions_en if english() else None) or hit.exemptions
         hit.shown_name, hit.shown_exemptions = known.get(hit.rule) or hit.name or hit.rule, listed(told)
+        hit.sentence, hit.sentence_en = seen.starred(hit.sentence), seen.starred(hit.sentence_en)
     return found
 
 
@@ -113,8 +115,10 @@ def evidence_rows(
             "cells": [_cell(name, claim.facts.get(name)) for name, *_ in columns],
             "rules": [names.get(code) or code for code in claim.rules],
             "verdict": marked.get(claim.claim_id, ""),
-            "lines": own and {"rows": shown_lines(own.rows[:SHOWN_LINES], names) if opened else [], "total": own.total,
-                              "odd": own.odd, "more": own.total > SHOWN_LINES or not opened},
+            "lines": own and {
+                "rows": shown_lines(own.rows[:SHOWN_LINES], names) if opened else [], "total": own.total,
+                "odd": own.odd, "more": own.total > SHOWN_LINES or not opened,
+            },
         })  # fmt: skip
     return made
 

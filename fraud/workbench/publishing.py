@@ -306,8 +306,16 @@ def _evidence(content: Content, suspicion: Suspicion, row: dict[str, Any]) -> It
         yield Evidence(
             suspicion=suspicion, place=place, claim_id=claim_id, score=claim.get("score"),
             at_risk_cents=cents(claim.get("amount_at_risk")), rules=claim.get("rule_hits") or [],
-            ring_id=claim.get("ring_id") or "", facts=content.facts.get(claim_id, {}),
+            ring_id=claim.get("ring_id") or "", facts=_placed(content, claim_id),
         )  # fmt: skip
+
+
+def _placed(content: Content, claim_id: str) -> dict[str, Any]:
+    """Facts of a claim with the regions of its institution and its insured person, where they are known."""
+    facts = content.facts.get(claim_id, {})
+    told = {"region": f"institution:{facts.get('institution_id')}",
+            "insured_region": f"patient:{facts.get('patient_id')}"}  # fmt: skip
+    return facts | {name: content.regions[key] for name, key in told.items() if key in content.regions}
 
 
 def _hits(content: Content, suspicion: Suspicion, row: dict[str, Any]) -> Iterator[RuleHit]:

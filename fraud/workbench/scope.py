@@ -20,6 +20,8 @@ KINDS: dict[str, tuple[str, str]] = {
     "institution": ("机构", "institution"),
     "department": ("科室", "department"),
 }
+UNPLACED = "unplaced"
+"""Kind of the row that says that one of a case's claims is of no known institution."""
 
 
 def limits(account: Account) -> dict[str, list[str]]:
@@ -112,12 +114,15 @@ def units_of(
     -------
     set of (kind, code)
         Institutions and departments of the claims, the institutions' regions, and the insured
-        person's region where the case is about the person.
+        person's region where the case is about the person; `UNPLACED` where a claim is of no known
+        institution.
     """
     found = {(kind, subject_id)} if kind in ("institution", "department") else set()
     if kind == "patient":
         found.add(("region", regions.get(f"patient:{subject_id}", "")))
     for fact in facts:
+        if not fact.get("institution_id"):
+            found.add((UNPLACED, UNPLACED))
         found |= {(k, str(fact.get(f"{k}_id") or "")) for k in ("institution", "department")}
     found |= {("region", regions.get(f"institution:{code}", "")) for k, code in found if k == "institution"}
     return {(k, code) for k, code in found if code}

@@ -7,10 +7,11 @@ from django.db.models import QuerySet
 from django.utils.translation import gettext
 
 from fraud.report.content import KIND_WORDS
-from fraud.workbench.desk import Portion
+from fraud.workbench.desk import Lines, Portion
 from fraud.workbench.listing import PARTS
 from fraud.workbench.models import Account, Case, RuleHit
 from fraud.workbench.scope import visible
+from fraud.workbench.sight import Sight, parties_of, star_reasons
 from fraud.workbench.speech import english, spoken
 
 _SHOWN, _CODES, _RELATED = 5, 3, 6
@@ -63,7 +64,32 @@ def parts(case: Case) -> list[dict[str, Any]]:
     return made
 
 
-def related(case: Case, account: Account) -> list[dict[str, Any]]:
+def parts_of(seen: Sight, but: str) -> list[dict[str, Any]]:
+    """The same of the claims that a limited account is shown, but for the kind of the case's subject."""
+    sums: dict[str, dict[str, Portion]] = {kind: {} for kind in PARTS if kind != but}
+
+    def add(kind: str, code: str, name: str, cents: int) -> None:
+        if kind in sums and code:
+            own = sums[kind].setdefault(code, Portion(kind=kind, code=code, name=name, claims=0, cents=0))
+            own.claims, own.cents = own.claims + 1, own.cents + cents
+
+    lines = {k.evidence_id: k.rows for k in Lines.objects.filter(evidence__in=seen.shown)}
+    for claim in seen.shown:
+        for kind, code in parties_of(claim):
+            add(kind, code, "", claim.at_risk_cents or 0)
+        for line in lines.get(claim.pk, ()):
+            add("item", line["code"], line["name"], line["cents"])
+    made = []
+    for kind, own in sums.items():
+        rows = sorted(own.values(), key=lambda p: (-p.cents, p.code))
+        most = max((r.cents for r in rows), default=0) or 1
+        shown = [{"row": r, "width": max(0, round(100 * r.cents / most))} for r in rows[:_SHOWN]]
+        if rows:
+            made.append({"kind": kind, "words": PARTS[kind], "rows": shown, "more": len(rows) > _SHOWN})
+    return made
+
+
+def related(case: Case, account: Account, seen: Sight) -> list[dict[str, Any]]:
     """Other cases of the same ring, patient, doctor and institution, the dearest first.
 
     Returns
@@ -84,9 +110,13 @@ def related(case: Case, account: Account) -> list[dict[str, Any]]:
             if case.subject_kind == kind
             else list(own.values_list("code", flat=True)[:_CODES])
         )
+        if not seen.whole:
+            codes = sorted(code for k, code in seen.parties if k == kind)[:_CODES]
         same = others.filter(pk__in=Portion.objects.filter(kind=kind, code__in=codes).values("case"))
         words = (f"同一{PARTS[kind][0]}", f"same {PARTS[kind][1]}")
         made.append(_group(words, kind, codes, same if codes else others.none()))
+    for group in made:
+        star_reasons(account, group["cases"])
     return [g for g in made if g["count"]]
 
 

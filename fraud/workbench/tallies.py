@@ -136,8 +136,16 @@ def weeks_kept(first: date) -> Iterator[tuple[date, Sums]]:
     return ((week, Sums(*values)) for week, *values in rows.values_list("week", *NAMES))
 
 
-def recounted(cases: Cases, first: date) -> dict[str, dict[str, Sums]]:
-    """The same sums counted anew over some cases: what an account sees that is limited to units."""
+def recounted(cases: Cases, first: date, placed: "Cases | None" = None) -> dict[str, dict[str, Sums]]:
+    """The same sums counted anew over some cases: what an account sees that is limited to units.
+
+    Parameters
+    ----------
+    cases : QuerySet of Case
+    first : date
+    placed : QuerySet of Case, optional
+        Cases that departments are told of, where not all.
+    """
     decided = cases.order_by().filter(decided_on__gte=first)
     counts = {
         "decided": Count("pk"),
@@ -150,9 +158,10 @@ def recounted(cases: Cases, first: date) -> dict[str, dict[str, Sums]]:
     marked = decided.filter(marks__kind__in=list(MARK_KINDS)).values_list("marks__kind", "marks__code")
     for kind, code, *own in marked.annotate(**counts):
         found.setdefault(kind, {})[code] = Sums(*own)
-    placed = decided.filter(portions__kind=DEPARTMENT).values_list("portions__code")
+    whole = decided if placed is None else placed.order_by().filter(decided_on__gte=first)
+    by_department = whole.filter(portions__kind=DEPARTMENT).values_list("portions__code")
     held = decided.exclude(assignee=None).values_list("assignee")
-    for kind, rows in ((DEPARTMENT, placed), (HOLDER, held)):
+    for kind, rows in ((DEPARTMENT, by_department), (HOLDER, held)):
         for code, *own in rows.annotate(**counts):
             found.setdefault(kind, {})[str(code)] = Sums(*own)
     return found

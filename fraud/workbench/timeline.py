@@ -9,6 +9,8 @@ from typing import Any
 from django.utils.translation import gettext
 
 from fraud.report.content import VISIT_WORDS
+from fraud.workbench.models import Case
+from fraud.workbench.sight import Sight
 from fraud.workbench.speech import day as shown_day
 from fraud.workbench.speech import money, short_month, spoken
 
@@ -39,6 +41,16 @@ def picture(kind: str, rows: list[list[Any]], evidence: dict[str, dict[str, Any]
     if not rows:
         return None
     return _dots(rows, set(evidence)) if kind in ("patient", "claim") else _bars(rows, evidence.values())
+
+
+def seen_past(rows: list[list[Any]], case: Case, seen: Sight) -> list[list[Any]]:
+    """What a limited account is shown of a subject's past: claims of its own institutions.
+
+    Days that are sums already stay: they name nobody.
+    """
+    if seen.places is None or case.subject_kind not in ("patient", "claim"):
+        return rows
+    return [row for row in rows if row[3] in seen.places or row[5] in seen.claims]
 
 
 class _Axis:

@@ -36,9 +36,10 @@ from fraud.workbench.presenting import (
 )
 from fraud.workbench.roles import ROLES
 from fraud.workbench.scope import limits, visible
+from fraud.workbench.sight import Sight, sight, star_reasons
 from fraud.workbench.speech import moment, spoken
-from fraud.workbench.surroundings import checked, parts, related
-from fraud.workbench.timeline import picture
+from fraud.workbench.surroundings import checked, parts, parts_of, related
+from fraud.workbench.timeline import picture, seen_past
 from fraud.workbench.workflow import REASONS, STATES, Transition
 
 _PICTURES = "rings.html"
@@ -61,6 +62,7 @@ def case_list(request: HttpRequest) -> HttpResponse:
     found = totals(cases)
     page = page_of(cases, settings.WORKBENCH.page_rows, request.GET.get("page"), found["cases"])
     name_rules(page)
+    star_reasons(request.user, page)
     own = visible(request.user)
     context = {
         "page": page,
@@ -131,32 +133,34 @@ def _case_page(
     suspicions = list(case.suspicions.select_related("run").order_by("-month", "-run_id"))
     chosen = next((s for s in suspicions if str(s.pk) == request.GET.get("rationale")), suspicions[0])
     evidence = list(chosen.evidence.order_by("place"))
-    shown = evidence if request.GET.get("claims") == "all" else evidence[:SHOWN_CLAIMS]
-    columns = evidence_columns(evidence, case.subject_kind)
-    hits = shown_hits(chosen.rule_hits.order_by("snoozed", "-amount_cents", "rule", "claim_id"))
+    seen = sight(request.user, case, evidence)
+    shown = seen.shown if request.GET.get("claims") == "all" else seen.shown[:SHOWN_CLAIMS]
+    columns = evidence_columns(seen.shown, case.subject_kind)
+    hits = shown_hits(chosen.rule_hits.order_by("snoozed", "-amount_cents", "rule", "claim_id"), seen)
     trail.record(request.user.get_username(), "viewed", f"case:{case.pk}", rationale=chosen.pk)
     same = visible(request.user).filter(subject_kind=case.subject_kind, subject_id=case.subject_id)
     before = same.exclude(outcome="")
-    ring, past = _ring(chosen, case, request.user), Timeline.objects.filter(suspicion=chosen).first()
+    ring, past = _ring(chosen, case, request.user, seen), Timeline.objects.filter(suspicion=chosen).first()
     said = marks(case)
-    own = {e.claim_id: e.facts for e in evidence}
+    own = {e.claim_id: e.facts for e in seen.shown}
     context = {
         "case": case,
         "suspicion": chosen,
         "suspicions": suspicions,
-        "reasons": reason_rows(chosen.reasons),
+        "reasons": [{**r, "sentence": seen.starred(r["sentence"])} for r in reason_rows(chosen.reasons)],
         "hits": hits,
         "columns": columns,
         "evidence": evidence_rows(shown, columns, said, hits),
-        "claims": len(evidence),
+        "claims": len(seen.shown),
+        "seen": seen,
         "said": said,
         "may_mark": may_mark(case, request.user),
         "left": sum(e.at_risk_cents or 0 for e in evidence if said.get(e.claim_id) != "innocent"),
         "ring": ring,
         "checked": checked(ring["row"].evidence if ring else {}, hits),
-        "parts": parts(case),
-        "related": related(case, request.user),
-        "timeline": picture(case.subject_kind, past.rows, own) if past else None,
+        "parts": parts(case) if seen.whole else parts_of(seen, case.subject_kind),
+        "related": related(case, request.user, seen),
+        "timeline": picture(case.subject_kind, seen_past(past.rows, case, seen), own) if past else None,
         "comments": case.comments.order_by("id"),
         "files": case.attachments.order_by("id"),
         "file_types": ",".join(TYPES),
@@ -181,12 +185,18 @@ def claim_page(request: HttpRequest, case_id: int, evidence_id: int) -> HttpResp
         pk=evidence_id,
         suspicion__case_id=case_id,
     )
+    case = claim.suspicion.case
+    seen = sight(request.user, case, claim.suspicion.evidence.order_by("place"))
+    if claim.claim_id not in seen.claims:
+        trail.record(request.user.get_username(), "refused", request.path, outside="scope")
+        raise Http404
     trail.record(request.user.get_username(), "viewed", f"case:{case_id}", claim=claim.pk)
     columns = evidence_columns([claim], "")
     lines = getattr(claim, "lines", None)
-    hits = shown_hits(claim.suspicion.rule_hits.filter(claim_id=claim.claim_id).order_by("snoozed", "rule"))
+    own = claim.suspicion.rule_hits.filter(claim_id=claim.claim_id).order_by("snoozed", "rule")
+    hits = shown_hits(own, seen)
     context = {
-        "case": claim.suspicion.case,
+        "case": case,
         "claim": claim,
         "facts": list(zip(columns, evidence_rows([claim], columns, {}, hits)[0]["cells"], strict=True)),
         "lines": shown_lines(lines.rows, {h.name: h.shown_name for h in hits}) if lines else [],
@@ -197,22 +207,26 @@ def claim_page(request: HttpRequest, case_id: int, evidence_id: int) -> HttpResp
     return render(request, "workbench/claim.html", context)
 
 
-def _ring(suspicion: Suspicion, case: Case, account: Account) -> dict[str, Any] | None:
+def _ring(suspicion: Suspicion, case: Case, account: Account, seen: Sight) -> dict[str, Any] | None:
     """Ring of a case with its cases of members, or None."""
     ring = Ring.objects.filter(run=suspicion.run, ring_id=case.ring_id).first() if case.ring_id else None
     if ring is None:
         return None
-    ids = [m["member_id"] for m in ring.members]
+    told = [m for m in ring.members if not seen.limited or (m["member_kind"], m["member_id"]) in seen.parties]
+    ids = [m["member_id"] for m in told]
     cases = visible(account).filter(subject_id__in=ids, month=suspicion.month).exclude(pk=case.pk)
     of_member = {(c.subject_kind, c.subject_id): c for c in cases}
     members = sorted(
-        ring.members, key=lambda m: (m["role"] == "member", -(m["membership_score"] or 0), m["member_id"])
+        told, key=lambda m: (m["role"] == "member", -(m["membership_score"] or 0), m["member_id"])
     )
     return {
         "row": ring,
         "first": moment(ring.first_seen)[:-6],
         "last": moment(ring.last_seen)[:-6],
-        "summary": spoken([ring.evidence.get(f"summary_{code}") or "" for code in ("zh", "en")]),
+        "others": len(ring.members) - len(told),
+        "summary": seen.starred(
+            spoken([ring.evidence.get(f"summary_{code}") or "" for code in ("zh", "en")])
+        ),
         "members": [{**m, "case": of_member.get((m["member_kind"], m["member_id"]))} for m in members],
         "pictured": not limits(account) and (Path(suspicion.run.folder) / _PICTURES).is_file(),
     }

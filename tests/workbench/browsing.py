@@ -6,8 +6,10 @@ import os
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+import openpyxl
 import pytest
 from chrome import PROGRAM, Another, Chrome
 from fixtures import PASSWORD
@@ -62,18 +64,23 @@ class Site:
         assert done.returncode == 0, done.stderr
         return done.stdout
 
+    def run(self, code: str, *arguments: str) -> None:
+        """Run code on the workbench's database, in a process of its own."""
+        begin = (
+            "import sys; from fraud.settings import WorkbenchSettings as S;"
+            "from fraud.workbench.configure import set_up; set_up(S())\n"
+        )
+        subprocess.run(
+            [sys.executable, "-c", begin + code, *arguments], cwd=self.home, env=self._env, check=True
+        )
+
     def people(self, **roles: str) -> None:
         """Accounts, all in one process, which is quicker than a command each."""
         code = (
-            "import sys; from fraud.settings import WorkbenchSettings as S;"
-            "from fraud.workbench.configure import set_up; set_up(S());"
             "from fraud.workbench.accounts import save_account;"
             "[save_account(*one.split(':'), sys.argv[1], 'test') for one in sys.argv[2:]]"
         )
-        named = [f"{name}:{role}" for name, role in roles.items()]
-        subprocess.run(
-            [sys.executable, "-c", code, PASSWORD, *named], cwd=self.home, env=self._env, check=True
-        )
+        self.run(code, PASSWORD, *(f"{name}:{role}" for name, role in roles.items()))
 
     def serve(self) -> str:
         self.process = subprocess.Popen(
@@ -129,6 +136,37 @@ def step(chrome: Chrome, code: str, **entered: str) -> str:
     chrome.until("!document.documentElement.dataset.old && document.querySelector('.banner')")
     assert chrome.run("document.querySelector('.banner.bad')?.innerText") is None
     return chrome.run("document.querySelector('h2 .state').innerText")
+
+
+def choose_file(chrome: Chrome, shown: str, path: Path) -> None:
+    """Choose a file in an input, as a person does in the dialogue."""
+    expression = f"document.querySelector({json.dumps(shown)})"
+    found = chrome._call("Runtime.evaluate", expression=expression)["result"]["objectId"]
+    chrome._call("DOM.setFileInputFiles", objectId=found, files=[str(path)])
+
+
+def downloaded(chrome: Chrome, folder: Path, press: str) -> Path:
+    """Press something that downloads a file, and wait for it."""
+    chrome._call("Page.setDownloadBehavior", behavior="allow", downloadPath=str(folder))
+    chrome.run(press)
+    end = time.monotonic() + 20
+    while not (found := [p for p in folder.glob("*") if not p.name.endswith(".crdownload")]):
+        assert time.monotonic() < end, "nothing was downloaded"
+        time.sleep(0.05)
+    return found[0]
+
+
+def answered(path: Path, out: Path, *rows: dict) -> Path:
+    """The first rows of an exported form, filled in and saved as another program saves it."""
+    book = openpyxl.load_workbook(path)
+    sheet = book.worksheets[0]
+    columns = {cell.value: cell.column for cell in sheet[3]}
+    for number, answers in enumerate(rows, 4):
+        for heading, value in answers.items():
+            column = next(c for h, c in columns.items() if h and h.endswith(heading))
+            sheet.cell(number, column, value)
+    book.save(out)
+    return out
 
 
 def scroll_to(chrome: Chrome, shown: str) -> None:

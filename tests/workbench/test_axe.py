@@ -5,7 +5,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-from browsing import sign_in, visit
+from browsing import answered, choose_file, downloaded, sign_in, visit
 from chrome import PROGRAM
 from fixtures import PASSWORD
 from run_folders import write_data, write_run
@@ -17,8 +17,7 @@ pytestmark = pytest.mark.skipif(
 PAGES = {
     "head": [
         "/cases/", "/cases/?state=cleared&rule=P-DUP-DRUG", "/cases/drill/", "/cases/1/", "/cases/3/",
-        "/forms/",
-        "/figures/", "/trail/", "/password/", "/accounts/",
+        "/cases/1/claims/1/", "/forms/", "/figures/", "/trail/", "/password/", "/accounts/", "/cases/999/",
     ],
     "admin": ["/accounts/", "/trail/", "/cases/"],
 }  # fmt: skip
@@ -46,7 +45,7 @@ def serious(chrome) -> list[str]:
     ]
 
 
-def test_nothing_serious_on_any_page(chrome, site):
+def test_nothing_serious_on_any_page(chrome, site, tmp_path):
     data = write_data(site.home / "data")
     write_run(
         site.home / "runs",
@@ -54,6 +53,8 @@ def test_nothing_serious_on_any_page(chrome, site):
         [("patient", "Z1", 900.0), ("doctor", "D7", 500.0), ("ring", "R1", 99.0)],
     )
     site.fraud("publish", "runs/2025-07", "--dataset", str(data))
+    (site.home / "names.csv").write_text("subject_id,name\nZ1,Li\n", encoding="utf-8")
+    site.fraud("workbench", "names", "names.csv")
     site.people(head="head", admin="administrator")
     address, found = site.serve(), {}
     chrome.open(f"{address}/sign-in/")
@@ -65,7 +66,32 @@ def test_nothing_serious_on_any_page(chrome, site):
             visit(chrome, f"{address}{page}", "main")
             chrome.run("for (const d of document.querySelectorAll('details')) d.open = true")
             found[f"{name} {page}"] = serious(chrome)
+    found |= _sheet_and_names(chrome, site, address, tmp_path)
     assert {page: problems for page, problems in found.items() if problems} == {}
+
+
+def _sheet_and_names(chrome, site, address, folder) -> dict[str, list[str]]:
+    """A sheet with good and bad rows and the page of names; the list, a case and figures in English."""
+    sign_in(chrome, address, "head")
+    visit(chrome, f"{address}/forms/", "[data-download]")
+    press = "document.querySelectorAll('[data-download]')[1].requestSubmit()"
+    (folder / "down").mkdir()
+    clues = downloaded(chrome, folder / "down", press)
+    rows = {"answer": "排除", "reason": "透析班次"}, {"answer": "?"}
+    visit(chrome, f"{address}/forms/", "[name=file]")
+    choose_file(chrome, "[name=file]", answered(clues, folder / "reply.xlsx", *rows))
+    chrome.run("document.querySelector('[name=file]').form.requestSubmit()")
+    chrome.until("location.pathname.startsWith('/sheets/') && document.querySelector('.o-bad')")
+    found = {"sheet": serious(chrome)}
+    visit(chrome, f"{address}/cases/1/", "#evidence")
+    chrome.run("document.querySelector('form[action$=\"/names/\"]').requestSubmit()")
+    chrome.until("location.pathname.endsWith('/names/') && document.querySelector('td')")
+    found["names"] = serious(chrome)
+    chrome._call("Network.setCookie", name="language", value="en", url=address)
+    for page in ("/cases/", "/cases/1/", "/figures/"):
+        visit(chrome, f"{address}{page}", "html[lang=en]")
+        found[f"English {page}"] = serious(chrome)
+    return found
 
 
 def sign_in_as(chrome, address: str, name: str) -> None:

@@ -3,7 +3,7 @@
 import time
 
 import pytest
-from browsing import WANTED, picture, scroll_to, sign_in, step, visit
+from browsing import WANTED, answered, choose_file, downloaded, picture, scroll_to, sign_in, step, visit
 from chrome import PROGRAM
 from fixtures import PASSWORD
 from run_folders import write_data, write_run
@@ -141,9 +141,96 @@ def test_two_auditors_race_for_one_case(chrome, another, site):
     assert "whole" in site.fraud("workbench", "verify-trail")
 
 
+def test_an_excel_round_trip(chrome, site, tmp_path):
+    """The notice leaves, the institution fills it in, and its reply moves the case on."""
+    write_run(site.home / "runs", "2025-06")
+    site.fraud("publish", "runs/2025-06")
+    site.people(auditor="auditor")
+    address = site.serve()
+    sign_in(chrome, address, "auditor")
+    chrome.press("n")
+    chrome.until("location.pathname == '/cases/1/' && document.querySelector('#evidence')")
+    assert step(chrome, "confirm", reason="upcoding", amount="1000") == "确认疑点"
+
+    visit(chrome, f"{address}/forms/", "[name=send]")
+    chrome.run("document.querySelector('[name=send]').checked = true")
+    folder = tmp_path / "down"
+    folder.mkdir()
+    notice = downloaded(chrome, folder, "document.querySelector('[name=send]').form.requestSubmit()")
+    assert notice.name.startswith("notice-")
+    row = {"answer": "部分认可", "amount": 400.5, "words": "其余有病历", "by": "王院长"}
+    reply = answered(notice, tmp_path / "reply.xlsx", row)
+
+    visit(chrome, f"{address}/forms/", "input[type=file]")
+    choose_file(chrome, "input[type=file]", reply)
+    chrome.run("document.querySelector('input[type=file]').form.requestSubmit()")
+    chrome.until("location.pathname.startsWith('/sheets/') && document.querySelector('.o-good')")
+    shown = chrome.run("document.querySelector('main').innerText")
+    assert "部分认可" in shown and "认可金额 400.50 元。其余有病历（填写人：王院长）" in shown
+    chrome.run("document.documentElement.dataset.old = 'yes'")
+    chrome.run("document.querySelector('main form').requestSubmit()")
+    chrome.until("!document.documentElement.dataset.old && document.querySelector('.banner.good')")
+    assert "已登记 1 行" in chrome.run("document.querySelector('.banner.good').innerText")
+    visit(chrome, f"{address}/cases/1/", "#evidence")
+    assert chrome.run("document.querySelector('h2 .state').innerText") == "部分认可"
+    assert "400.50" in chrome.run("document.querySelector('.history').innerText")
+    assert chrome.logged == []
+    assert "whole" in site.fraud("workbench", "verify-trail")
+
+
+def test_a_reader_changes_the_language_and_keeps_the_place(chrome, site):
+    write_run(site.home / "runs", "2025-06")
+    site.fraud("publish", "runs/2025-06")
+    site.people(auditor="auditor")
+    sign_in(chrome, site.serve(), "auditor")
+    chrome.run("document.querySelector('.choose [name=state]').value = 'unassigned'")
+    chrome.run("document.querySelector('.choose').requestSubmit()")
+    chrome.until("location.search.includes('state=unassigned')")
+    chrome.run("document.querySelector('.languages [value=en]').click()")
+    chrome.until("document.documentElement.lang == 'en' && location.search.includes('state=unassigned')")
+    assert "Take next" in chrome.run("document.body.innerText")
+    chrome.press("n")
+    chrome.until("location.pathname == '/cases/1/' && document.querySelector('#evidence')")
+    assert (
+        "Strongest" not in chrome.run("document.title")
+        and chrome.run("document.documentElement.lang") == "en"
+    )
+    assert chrome.logged == []
+
+
+DECIDE = """
+from datetime import timedelta
+from unittest import mock
+from django.utils import timezone
+from fraud.workbench.cases import Given, act
+from fraud.workbench.models import Account, Case
+boss, real = Account.objects.get(username="li.ming"), timezone.now()
+for number, case in enumerate(Case.objects.order_by("-expected_cents")[:96]):
+    opened = real - timedelta(days=7 * (number % 12) + 9 + number % 50)
+    Case.objects.filter(pk=case.pk).update(opened_at=opened)
+    if number % 4 == 3:
+        continue
+    with mock.patch("django.utils.timezone.now", lambda: real - timedelta(days=7 * (number % 12), hours=2)):
+        case = act(case.pk, "take", boss, case.version)
+        if number % 3 == 1:
+            act(case.pk, "clear", boss, case.version, Given(reason="dialysis"))
+            continue
+        given = Given(reason="over_prescription", amount_cents=case.at_risk_cents)
+        case = act(case.pk, "confirm", boss, case.version, given)
+        case = act(case.pk, "send", boss, case.version)
+        case = act(case.pk, "accept", boss, case.version)
+        case = act(case.pk, "conclude", boss, case.version, Given(clause="《条例》第三十八条"))
+        if number % 2:
+            act(case.pk, "recover", boss, case.version, Given(amount_cents=case.amount_cents // 2))
+for case in Case.objects.filter(state="unassigned").order_by("-expected_cents")[:5]:
+    case = act(case.pk, "take", boss, case.version)
+    act(case.pk, "confirm", boss, case.version, Given(reason="upcoding", amount_cents=100_000))
+"""
+
+
 @pytest.mark.skipif(not WANTED, reason="set UPDATE_IMAGES=1 to make the documentation's pictures again")
-def test_pictures_of_the_documentation(chrome, site, scored, sample):
-    """A month of the committed sample: list, break-down, a case, a ring."""
+def test_pictures_of_the_documentation(chrome, site, scored, sample, tmp_path):
+    """A month of the committed sample: list (also in English), break-down, a case, a ring, figures, a reply."""
     site.fraud("publish", str(scored / MONTH), "--dataset", str(sample))
     site.people(**{"li.ming": "head", "wang.fang": "auditor"})
     address = site.serve()
@@ -165,4 +252,30 @@ def test_pictures_of_the_documentation(chrome, site, scored, sample):
     time.sleep(6)  # the frame draws with a script of its own, which nothing here can ask
     scroll_to(chrome, "#ring")
     picture(chrome, "workbench-ring")
+
+    visit(chrome, f"{address}/cases/", "#cases a")
+    chrome.run("document.querySelector('.languages [value=en]').click()")
+    chrome.until("document.documentElement.lang == 'en'")
+    chrome.press("j")
+    picture(chrome, "workbench-english")
+    chrome.run("document.querySelector('.languages [value=zh-hans]').click()")
+    chrome.until("document.documentElement.lang == 'zh-CN'")
+
+    site.run(DECIDE)
+    visit(chrome, f"{address}/figures/", ".bars")
+    picture(chrome, "workbench-figures")
+    visit(chrome, f"{address}/forms/", "[name=send]")
+    chrome.run("document.querySelector('[name=send]').checked = true")
+    folder = tmp_path / "down"
+    folder.mkdir()
+    notice = downloaded(chrome, folder, "document.querySelector('[name=send]').form.requestSubmit()")
+    part = {"answer": "部分认可", "amount": 400.5, "words": "其余有病历"}
+    rows = [{"answer": "认可", "by": "王院长"}, part, {"answer": "申诉", "words": "已退费"}, {"answer": "部分认可"},
+            {"answer": "同意"}]  # fmt: skip
+    reply = answered(notice, tmp_path / "仁济医院回函.xlsx", *rows)
+    visit(chrome, f"{address}/forms/", "input[type=file]")
+    choose_file(chrome, "input[type=file]", reply)
+    chrome.run("document.querySelector('input[type=file]').form.requestSubmit()")
+    chrome.until("location.pathname.startsWith('/sheets/') && document.querySelector('.o-good')")
+    picture(chrome, "workbench-excel")
     assert chrome.logged == []

@@ -16,6 +16,7 @@ from fraud.workbench.models import Case, Evidence, Ring, RuleHit, TrailEntry
 from fraud.workbench.notes import mark
 from fraud.workbench.presenting import shown_hits
 from fraud.workbench.publishing import publish
+from fraud.workbench.sight import Sight
 from fraud.workbench.surroundings import checked, parts, related
 from fraud.workbench.timeline import LEFT, WIDTH, picture
 
@@ -191,13 +192,14 @@ def test_explanations_say_what_came_of_them(case):
     }
     hits = [RuleHit(rule="R", name="重复", exemptions=["诊断"]) for _ in range(2)]
     hits.append(RuleHit(rule="S", exemptions=[], snoozed=True))
-    found = [(c["words"], c["explains"], c["on"]) for c in checked(ring, shown_hits(hits))]
+    found = [(c["words"], c["explains"], c["on"]) for c in checked(ring, shown_hits(hits, Sight([])))]
     assert found == [("已静默", True, {"S": 1}), ("透析", True, {"团伙": 1}), ("诊断", False, {"重复": 2}),
                      ("体检", False, {"团伙": 1})]  # fmt: skip
 
 
 def test_related_cases_and_parts(told, people):
-    groups = {g["kind"]: [c.subject_id for c in g["cases"]] for g in related(told, people["auditor"])}
+    found = related(told, people["auditor"], Sight([]))
+    groups = {g["kind"]: [c.subject_id for c in g["cases"]] for g in found}
     assert groups == {"doctor": ["D7"], "institution": ["D7"]}
     shown = {p["kind"]: [r["row"].code for r in p["rows"]] for p in parts(told)}
     assert shown == {
@@ -211,7 +213,7 @@ def test_related_cases_and_parts(told, people):
 def test_ring_mates_are_related(case, people):
     Case.objects.filter(subject_id__in=["P1", "D1"]).update(ring_id="R1")
     case.refresh_from_db()
-    (group,) = related(case, people["auditor"])
+    (group,) = related(case, people["auditor"], Sight([]))
     assert [c.subject_id for c in group["cases"]] == ["R1", "D1"]
     assert Ring.objects.filter(ring_id="R1").exists()
 

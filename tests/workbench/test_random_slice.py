@@ -8,7 +8,7 @@ from fraud.suspicion import suspicion_id
 from fraud.workbench import random_slice, trail
 from fraud.workbench.audits import decisions
 from fraud.workbench.books import Mark, Word
-from fraud.workbench.cases import Given, act
+from fraud.workbench.cases import Given, act, take_next
 from fraud.workbench.marks import marks_of
 from fraud.workbench.models import Case, TrailEntry
 from fraud.workbench.publishing import publish
@@ -132,3 +132,41 @@ def test_marks_of_what_listed_a_case(run):
 def test_shares_that_are_none(database, told):
     with pytest.raises(UsageError):
         random_slice.choose_share(told, "head")
+
+
+@pytest.mark.parametrize(("share", "every"), [("0.05", 21), ("0.25", 5), ("1", 2)])
+def test_take_next_serves_the_slice_in_the_head_s_proportion(people, tmp_path, share, every):
+    random_slice.choose_share("1", "head")
+    many = [("patient", f"Q{i:02d}", 100.0 + i) for i in range(60)]
+    publish(write_run(tmp_path / "runs", "2025-07", many), "test")
+    random_slice.choose_share(share, "head")
+    Case.objects.filter(month="2025-06").update(state="first_review")
+    auditors = [people["auditor"], people["auditor_2"]]
+    served = [take_next(auditors[n % 2]).source for n in range(63)]  # whoever asks
+    assert [n for n, source in enumerate(served, 1) if source == "random"] == list(range(every, 64, every))
+
+
+def test_the_slice_is_served_by_the_draw_and_not_by_the_score(people, run):
+    random_slice.choose_share("1", "head")
+    took = []
+    while case := take_next(people["auditor"]):  # neither of the two kinds keeps the other back
+        took.append(case)
+    drawn = [c.suspicion_id for c in took if c.source == "random"]
+    assert len(drawn) == 8
+    assert drawn == sorted(drawn)
+    assert len(took) == 32
+
+
+def test_without_a_share_the_slice_comes_last(people, run):
+    random_slice.choose_share("0", "head")
+    sources = []
+    while case := take_next(people["auditor"]):
+        sources.append(case.source)
+    assert sources == ["ranked"] * 24 + ["random"] * 8
+
+
+def test_a_listed_claim_that_was_drawn_keeps_its_place(people, tmp_path):
+    random_slice.choose_share("0", "head")
+    publish(write_run(tmp_path / "runs", "2025-07", [("claim", "Z", 9e6), ("claim", "Y", 8e6)]), "test")
+    Case.objects.filter(subject_id="Z").update(source="random")
+    assert [take_next(people["auditor"]).subject_id for _ in "12"] == ["Z", "Y"]
