@@ -91,8 +91,9 @@ class Drift:
         return tuple(f for f in self.findings if f.level == "stop")
 
     def with_more(self, findings: Sequence[Finding]) -> "Drift":
-        """The same with more findings, in the same order."""
-        return replace(self, findings=tuple(sorted((*self.findings, *findings), key=_gravest)))
+        """The same with more findings after those of their level, in the order given."""
+        both = sorted((*self.findings, *findings), key=lambda f: -LEVELS.index(f.level))
+        return replace(self, findings=tuple(both))
 
     def told(self) -> dict[str, Any]:
         """JSON-able."""

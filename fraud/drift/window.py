@@ -45,7 +45,7 @@ def window(
     chosen = {m: _spread(np.flatnonzero(months == m), MOST_ROWS) for m in present}
     everyone = np.concatenate([_spread(r, MOST_ROWS // len(present) + 1) for r in chosen.values()])
     edges = _deciles(values(everyone))
-    counts = [[] for _ in features]  # type: list[list[list[int]]]
+    counts: list[list[list[int]]] = [[] for _ in features]
     scored = []
     for month in present:
         matrix = values(chosen[month])

@@ -55,8 +55,8 @@ def burden_of(
             known = about.reindex(ids[part["row"]].astype(str)).reset_index(drop=True)
             side.append(known.assign(listed=listed, label=part["label"].to_numpy(float)))
     whole, audited = (pd.concat(side, ignore_index=True) for side in sides)
-    told: dict[str, list[dict[str, object]]] = plain({g: burden(whole, g, audited) for g in GROUPS})
-    return told
+    by_group: dict[str, list[dict[str, object]]] = plain({g: burden(whole, g, audited) for g in GROUPS})
+    return by_group
 
 
 def _expected(rows: Rows, part: pd.DataFrame) -> np.ndarray:

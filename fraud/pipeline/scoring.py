@@ -154,8 +154,8 @@ def score(
             decided = decisions(engine, more)
             ruling = Ruling(rules, hits, decided, audited_hits(out, month, decided))
             seen = _Seen(engine, tables, number, previous_list(out, month), rings, ruling)
-            own = lambda m: tables_for(m, chosen, tables, engine, months, settings)  # noqa: E731
-            results = _results(seen, chosen, settings, challenger, own)
+            tables_of = lambda m: tables_for(m, chosen, tables, engine, months, settings)  # noqa: E731
+            results = _results(seen, chosen, settings, challenger, tables_of)
             facts["notes"] += results.notes
             drift = drift.with_more(results.drifted)
             refuse_stops(drift, dataset.name, allow, out)
@@ -247,53 +247,58 @@ def _results(
     model: Model,
     settings: Settings,
     challenger: Model | None,
-    own: Callable[[Model], FeatureTables],
+    tables_of: Callable[[Model], FeatureTables],
 ) -> Results:
     """Scores, rule hits, suspicions and their reasons; what the challenger thinks beside them."""
-    month, rings, ruling = seen.month, seen.rings, seen.ruling
     ranked = seen.ranked(model, seen.tables, settings)
-    unheard, notes = (
+    listed = _with_reasons(ranked, seen, model, settings)
+    some, decided = ranked.some, model.scorers["claim"].decided
+    groups = new_schemes(
+        some.frame, some.scores, settings, ranked.listed_claims(), decided, some.among, some.size
+    )
+    drifted = against_window(model, ranked, seen.month, settings)
+    month = ranked.features.keys("claim")
+    # last of all: a challenger that looks at another window builds its features over the champion's
+    beside, notes = (
         (None, [])
         if challenger is None
-        else silent(challenger, ranked, lambda m: seen.ranked(m, own(m), settings), settings)
+        else silent(challenger, ranked, lambda m: seen.ranked(m, tables_of(m), settings), settings)
     )
-    told = _ring_reasons(rings, ranked.listed, settings.list.reasons)
-    told_by_rules = RuleReasons(ruling.rules, ruling.hits.table, ranked.by_rule)
+    names = {c: (r.name_zh, r.name_en) for c, r in seen.ruling.rules.rules.items()}
+    return Results(
+        month_text(seen.month),
+        ranked.claims,
+        ranked.subjects,
+        listed,
+        month,
+        seen.tables.skipped | seen.ruling.hits.skipped,
+        seen.rings,
+        seen.ruling.hits,
+        names,
+        beside,
+        notes,
+        drifted,
+        groups,
+    )
+
+
+def _with_reasons(ranked: Ranked, seen: _Seen, model: Model, settings: Settings) -> pd.DataFrame:
+    """The list with its reasons; a claim chosen for learning says so first."""
     reasons = rationales(
         ranked.listed,
         ranked.actors,
         ranked.features,
         model.scorers,
         ranked.from_subjects,
-        told,
-        told_by_rules,
+        _ring_reasons(seen.rings, ranked.listed, settings.list.reasons),
+        RuleReasons(seen.ruling.rules, seen.ruling.hits.table, ranked.by_rule),
     )
-    learnt = {p["claim_id"]: mark(p) for p in ranked.picks.to_dict("records")}
-    reasons = [
-        [learnt[subject], *own] if subject in learnt else own
-        for subject, own in zip(ranked.listed["subject_id"], reasons, strict=True)
+    learnt = {pick["claim_id"]: mark(pick) for pick in ranked.picks.to_dict("records")}
+    told = [
+        [learnt[subject], *reason] if subject in learnt else reason
+        for subject, reason in zip(ranked.listed["subject_id"], reasons, strict=True)
     ]
-    listed = attach_reasons(ranked.listed, reasons, settings.list.reasons)
-    some, decided = ranked.some, model.scorers["claim"].decided
-    groups = new_schemes(
-        some.frame, some.scores, settings, ranked.listed_claims(), decided, some.among, some.size
-    )
-    names = {c: (r.name_zh, r.name_en) for c, r in ruling.rules.rules.items()}
-    return Results(
-        month_text(month),
-        ranked.claims,
-        ranked.subjects,
-        listed,
-        ranked.features.keys("claim"),
-        seen.tables.skipped | ruling.hits.skipped,
-        rings,
-        ruling.hits,
-        names,
-        unheard,
-        notes,
-        against_window(model, ranked, month, settings),
-        groups,
-    )
+    return attach_reasons(ranked.listed, told, settings.list.reasons)
 
 
 def _ring_reasons(rings: Rings, listed: pd.DataFrame, most: int) -> dict[str, list[dict[str, Any]]]:
