@@ -223,7 +223,7 @@ class NoveltySettings(_Section):
 
     clusters: int = Field(10, ge=0, description="Groups shown a month at most; 0 looks for none.")
     fewest: int = Field(6, ge=3, description="Fewest claims of a group.")
-    share: Share = Field(0.02, description="Share of the month's claims, the oddest, that are looked at.")
+    share: Share = Field(0.05, description="Share of the month's claims, the oddest, that are looked at.")
     most: int = Field(3000, ge=50, description="Claims looked at, at most.")
     max_probability: Share = Field(
         0.2, description="Claims the supervised model gives more are its own and are left out."
