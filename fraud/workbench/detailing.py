@@ -9,15 +9,16 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from django.db import connection
 
-from fraud.workbench.desk import Lines, Portion, PortionSum, Timeline
+from fraud.workbench.desk import Portion, PortionSum
 from fraud.workbench.details import MOST_LINES, cents, marked_lines, portions, ring_days
-from fraud.workbench.models import Case, Evidence, Suspicion
+from fraud.workbench.keyed import Keyed, Rows
+from fraud.workbench.loading import load
+from fraud.workbench.models import Case
 
 if TYPE_CHECKING:
-    from fraud.workbench.publishing import Content
+    from fraud.workbench.run_contents import Content
 
 _BATCH = 1000
-Rows = list[dict[str, Any]]
 
 
 def subjects_of(suspicions: Rows, facts: Mapping[str, Mapping[str, Any]]) -> dict[str, set[str]]:
@@ -29,32 +30,26 @@ def subjects_of(suspicions: Rows, facts: Mapping[str, Mapping[str, Any]]) -> dic
     return {**found, "patient": found.get("patient", set()) | patients}
 
 
-def ring_claims(folder: Path, suspicions: Rows) -> dict[str, Rows]:
-    """Claims of the listed rings, of all months looked at; none where an older run has no such file."""
-    listed = pa.array(sorted(s["subject_id"] for s in suspicions if s["subject_kind"] == "ring"), pa.string())
+def ring_claims(folder: Path, listed: pa.Array) -> Keyed | None:
+    """Claims of the listed rings, of all months looked at; None where an older run has no such file."""
     path = folder / "ring_claims.parquet"
     if not path.is_file() or not len(listed):
-        return {}
-    found: dict[str, Rows] = {}
-    for row in pq.read_table(path, filters=pc.field("ring_id").isin(listed)).to_pylist():
-        found.setdefault(row["ring_id"], []).append(row)
-    return found
+        return None
+    return Keyed(pq.read_table(path, filters=pc.field("ring_id").isin(listed)), "ring_id")
 
 
-def lines_of(content: "Content", evidence: Iterable[Evidence]) -> Iterator[Lines]:
-    """Lines of evidence claims, as far as the dataset has them."""
-    for claim in evidence:
-        rows = marked_lines(
-            content.details, claim.claim_id, content.hits.get(claim.claim_id, []), content.names
-        )
+def lines_of(content: "Content", evidence: Iterable[tuple[int, str]]) -> Iterator[tuple[Any, ...]]:
+    """Lines of evidence claims, given by key and claim, as far as the dataset has them."""
+    for key, claim_id in evidence:
+        rows = marked_lines(content.details, claim_id, content.hits.get(claim_id, []), content.names)
         if rows:
             odd = sum(bool(r["rules"] or r["dear"]) for r in rows)
-            yield Lines(evidence=claim, total=len(rows), odd=odd, rows=rows[:MOST_LINES])
+            yield key, len(rows), odd, rows[:MOST_LINES]
 
 
-def timelines_of(content: "Content", pairs: Iterable[tuple[Suspicion, dict[str, Any]]]) -> Iterator[Timeline]:
-    """The subjects over time: a person's claims, everybody else's days."""
-    for suspicion, row in pairs:
+def timelines_of(content: "Content", keys: Iterable[int]) -> Iterator[tuple[Any, ...]]:
+    """The suspicions' subjects over time: a person's claims, everybody else's days."""
+    for key, row in zip(keys, content.suspicions, strict=True):
         kind, subject = row["subject_kind"], row["subject_id"]
         rows: list[list[Any]]
         if kind == "ring":
@@ -65,27 +60,27 @@ def timelines_of(content: "Content", pairs: Iterable[tuple[Suspicion, dict[str, 
         else:
             rows = content.details.days.get((kind, subject), [])
         if rows:
-            yield Timeline(suspicion=suspicion, rows=rows)
+            yield key, rows
 
 
-def replace_portions(content: "Content", cases: Mapping[str, Case]) -> None:
+def replace_portions(content: "Content", cases: Mapping[str, Case], opened: set[str]) -> None:
     """What of each case's newest evidence falls on whom."""
     at_risk = {c: cents(r["amount_at_risk"]) or 0 for c, r in content.claims.items()}
     current = {
         row["suspicion_id"]: row for row in content.suspicions
         if (case := cases[row["suspicion_id"]]).month == row["month"] and case.open
     }  # fmt: skip
-    ids = [cases[s].pk for s in current]
+    ids = [cases[s].pk for s in current if s not in opened]
     for start in range(0, len(ids), _BATCH):
         Portion.objects.filter(case__in=ids[start : start + _BATCH]).delete()
     made = (
-        Portion(case=cases[s], kind=kind, code=code, name=name, claims=claims, cents=sum_)
+        (cases[s].pk, kind, code, name, claims, sum_)
         for s, row in current.items()
         for kind, code, name, claims, sum_ in portions(
             row["evidence_claim_ids"], content.facts, at_risk, content.details
         )
     )
-    Portion.objects.bulk_create(made, batch_size=_BATCH)
+    load(Portion, ("case_id", "kind", "code", "name", "claims", "cents"), made)
 
 
 def sum_portions() -> None:

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
-Rows = list[dict[str, Any]]
+from fraud.workbench.keyed import Keyed, Rows
 
 _LINE_COLUMNS = (
     "line_id", "claim_id", "item_code", "item_name", "category", "quantity", "unit_price", "amount",
@@ -50,9 +50,53 @@ class Details:
     days: dict[tuple[str, str], list[list[Any]]] = field(default_factory=dict)
 
 
+@dataclass
+class DetailTables:
+    """What belongs to a run's evidence claims and subjects, in columns; `part` makes rows of some.
+
+    Attributes
+    ----------
+    names : mapping
+        Item → name.
+    typical : mapping
+        As `Details`.
+    lines : Keyed or None
+        Lines by claim.
+    past : mapping
+        Kind → what is shown of its subjects' past, by subject.
+    """
+
+    names: Mapping[str, str] = field(default_factory=dict)
+    typical: dict[str, tuple[int, int, int]] = field(default_factory=dict)
+    lines: Keyed | None = None
+    past: dict[str, Keyed] = field(default_factory=dict)
+
+    def part(self, claim_ids: Iterable[str], subjects: Mapping[str, Iterable[str]]) -> Details:
+        """Rows of some evidence claims and subjects."""
+        found = Details(typical=self.typical)
+        if self.lines is not None:
+            lines = self.lines.rows(claim_ids)
+            found.lines = {claim: [_line(r, self.names) for r in own] for claim, own in lines.items()}
+        for kind, table in self.past.items():
+            for code, rows in table.rows(sorted(set(subjects.get(kind, ())))).items():
+                if kind == "patient":
+                    found.claims[code] = [_claim(r) for r in rows[-MOST_CLAIMS:]]
+                else:
+                    days = [[str(r["day"]), r["claim_id_count"], r["cents_sum"]] for r in rows]
+                    found.days[kind, code] = days
+        return found
+
+
 def read_details(
     dataset: Path, month: str, claim_ids: list[str], subjects: Mapping[str, Iterable[str]]
 ) -> Details:
+    """Rows of what `read_tables` reads, all at once."""
+    return read_tables(dataset, month, claim_ids, subjects).part(claim_ids, subjects)
+
+
+def read_tables(
+    dataset: Path, month: str, claim_ids: Iterable[str], subjects: Mapping[str, Iterable[str]]
+) -> DetailTables:
     """Read what belongs to evidence claims and subjects.
 
     Parameters
@@ -61,26 +105,29 @@ def read_details(
         Dataset folder; tables it does not have are left out.
     month : str
         Scored month: nothing later is read of the subjects' past.
-    claim_ids : list of str
+    claim_ids : iterable of str
         Evidence claims.
     subjects : mapping
         Kind (patient, doctor, department, institution) → ids whose past is shown.
     """
-    found = Details()
+    found = DetailTables()
     if (path := dataset / "lines.parquet").exists():
-        found.lines = _lines(path, claim_ids, _item_names(dataset))
-        found.typical = _typical(path, sorted({r["code"] for rows in found.lines.values() for r in rows}))
+        table = _lines(path, claim_ids)
+        found.names, found.lines = _item_names(dataset), Keyed(table, "claim_id")
+        items = (
+            pc.unique(table["item_code"].cast(pa.string())).to_pylist()
+            if "item_code" in table.column_names
+            else []
+        )
+        found.typical = _typical(path, sorted({code or "" for code in items}))
     path = dataset / "claims.parquet"
     have = set(pq.ParquetDataset(path).schema.names)
     for kind in PARTIES:
         own = sorted(set(subjects.get(kind, ())))
-        if not own or f"{kind}_id" not in have:
-            continue
-        table = _past(path, f"{kind}_id", own, month, have)
-        if kind == "patient":
-            found.claims = _claims_of(table)
-        else:
-            found.days |= {(kind, code): rows for code, rows in _days_of(table, f"{kind}_id").items()}
+        if own and f"{kind}_id" in have:
+            table = _past(path, f"{kind}_id", own, month, have)
+            table = table if kind == "patient" else _days(table, f"{kind}_id")
+            found.past[kind] = Keyed(table, f"{kind}_id")
     return found
 
 
@@ -92,29 +139,27 @@ def _item_names(dataset: Path) -> dict[str, str]:
     return dict(zip(table["item_code"].to_pylist(), table["name"].to_pylist(), strict=True))
 
 
-def _lines(path: Path, claim_ids: list[str], names: Mapping[str, str]) -> dict[str, Rows]:
+def _lines(path: Path, claim_ids: Iterable[str]) -> pa.Table:
     have = pq.ParquetDataset(path).schema.names
-    table = pq.read_table(
+    return pq.read_table(
         path,
         columns=[c for c in _LINE_COLUMNS if c in have],
         filters=pc.field("claim_id").isin(pa.array(claim_ids, pa.string())),
     )
-    found: dict[str, Rows] = {}
-    for row in table.to_pylist():
-        code, at = row.get("item_code") or "", row.get("charged_at")
-        found.setdefault(row["claim_id"], []).append(
-            {
-                "id": row.get("line_id") or "",
-                "code": code,
-                "name": row.get("item_name") or names.get(code) or "",
-                "category": row.get("category") or "",
-                "quantity": None if row.get("quantity") is None else float(row["quantity"]),
-                "price": cents(row.get("unit_price")),
-                "cents": cents(row.get("amount")) or 0,
-                "at": "" if at is None else at.isoformat(" ", "minutes"),
-            }
-        )
-    return found
+
+
+def _line(row: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
+    code, at = row.get("item_code") or "", row.get("charged_at")
+    return {
+        "id": row.get("line_id") or "",
+        "code": code,
+        "name": row.get("item_name") or names.get(code) or "",
+        "category": row.get("category") or "",
+        "quantity": None if row.get("quantity") is None else float(row["quantity"]),
+        "price": cents(row.get("unit_price")),
+        "cents": cents(row.get("amount")) or 0,
+        "at": "" if at is None else at.isoformat(" ", "minutes"),
+    }
 
 
 def cents(yuan: Any) -> int | None:
@@ -165,25 +210,18 @@ def _past(path: Path, key: str, own: list[str], month: str, have: set[str]) -> p
     return table.sort_by([("at", "ascending"), ("claim_id", "ascending")])
 
 
-def _claims_of(table: pa.Table) -> dict[str, list[list[Any]]]:
-    found: dict[str, list[list[Any]]] = {}
-    for row in table.to_pylist():
-        start, end = row.get("started_at") or row["at"], row.get("ended_at") or row["at"]
-        found.setdefault(row["patient_id"], []).append(
-            [str(start)[:10], str(end)[:10], row.get("visit_type") or "", row.get("institution_id") or "",
-             row["cents"], row["claim_id"]]
-        )  # fmt: skip
-    return {patient: rows[-MOST_CLAIMS:] for patient, rows in found.items()}
+def _claim(row: Mapping[str, Any]) -> list[Any]:
+    start, end = row.get("started_at") or row["at"], row.get("ended_at") or row["at"]
+    return [str(start)[:10], str(end)[:10], row.get("visit_type") or "", row.get("institution_id") or "",
+            row["cents"], row["claim_id"]]  # fmt: skip
 
 
-def _days_of(table: pa.Table, key: str) -> dict[str, list[list[Any]]]:
+def _days(table: pa.Table, key: str) -> pa.Table:
+    """Claims and cents by subject and day."""
     grouped = table.group_by([key, "day"], use_threads=False).aggregate(
         [("cents", "sum"), ("claim_id", "count")]
     )
-    found: dict[str, list[list[Any]]] = {}
-    for row in grouped.sort_by([(key, "ascending"), ("day", "ascending")]).to_pylist():
-        found.setdefault(row[key], []).append([str(row["day"]), row["claim_id_count"], row["cents_sum"]])
-    return found
+    return grouped.sort_by([(key, "ascending"), ("day", "ascending")])
 
 
 def ring_days(claims: Iterable[Mapping[str, Any]]) -> list[list[Any]]:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from fraud.workbench.books import Mark, Word
+from fraud.workbench.loading import load
 from fraud.workbench.models import Case
 
 DETECTORS: dict[str, tuple[str, str]] = {
@@ -51,13 +52,13 @@ def marks_of(
     return found | {("reason", code[:64]) for code in raising[:_STRONGEST]}
 
 
-def replace_marks(marks: Mapping[Case, set[tuple[str, str]]]) -> None:
-    """Put marks on cases, in place of the ones before."""
-    ids = [case.pk for case in marks]
+def replace_marks(marks: Mapping[Case, set[tuple[str, str]]], opened: set[str]) -> None:
+    """Put marks on cases, in place of the ones before; cases that were just opened had none."""
+    ids = [case.pk for case in marks if case.suspicion_id not in opened]
     for start in range(0, len(ids), _BATCH):
         Mark.objects.filter(case__in=ids[start : start + _BATCH]).delete()
-    rows = (Mark(case=case, kind=k, code=c) for case, own in marks.items() for k, c in sorted(own))
-    Mark.objects.bulk_create(rows, batch_size=_BATCH)
+    rows = ((case.pk, k, c) for case, own in marks.items() for k, c in sorted(own))
+    load(Mark, ("case_id", "kind", "code"), rows)
 
 
 def remember_words(words: Mapping[str, tuple[str, str]]) -> None:

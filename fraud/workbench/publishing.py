@@ -3,43 +3,32 @@
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from django.db import transaction
+from django.utils import timezone
 
 from fraud.errors import DataError
 from fraud.runs import RUN_TABLES, RunFolder, read_manifest
-from fraud.schema import TABLES
 from fraud.workbench import trail, workflow
 from fraud.workbench.deadlines import due_on
 from fraud.workbench.desk import Lines, Timeline
-from fraud.workbench.detailing import (
-    lines_of,
-    replace_portions,
-    ring_claims,
-    subjects_of,
-    sum_portions,
-    timelines_of,
-)
-from fraud.workbench.details import Details, cents, read_details
+from fraud.workbench.detailing import lines_of, replace_portions, sum_portions, timelines_of
+from fraud.workbench.details import cents
+from fraud.workbench.keyed import Rows
+from fraud.workbench.loading import load, load_objects, reserve
 from fraud.workbench.marks import marks_of, remember_words, replace_marks
 from fraud.workbench.models import Case, Evidence, Ring, RuleHit, Run, Step, Suspicion, Unit
-from fraud.workbench.random_slice import add_drawn
+from fraud.workbench.run_contents import Content, read_contents
 from fraud.workbench.scope import units_of
 
 _TABLES = ("suspicions", "claims_scored", "rule_hits", "rings", "ring_members")
-_FACTS = (
-    "visit_type", "settled_at", "started_at", "ended_at", "patient_id", "doctor_id", "department_id",
-    "institution_id", "diagnosis_code", "total_amount", "fund_amount",
-)  # fmt: skip
 _BATCH = 1000
-Rows = list[dict[str, Any]]
+_EVIDENCE = (
+    "id", "suspicion_id", "place", "claim_id", "score", "at_risk_cents", "rules", "ring_id", "facts",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -50,21 +39,6 @@ class Published:
     opened: int = 0
     updated: int = 0
     already: bool = False
-
-
-@dataclass
-class Content:
-    """Rows of a run folder, as far as suspicions rest on them."""
-
-    run: Run
-    suspicions: Rows
-    claims: dict[str, dict[str, Any]]
-    facts: dict[str, dict[str, Any]]
-    hits: dict[str, Rows]
-    names: Mapping[str, tuple[str, str]]
-    regions: dict[str, str]
-    details: Details
-    rings: dict[str, Rows]
 
 
 def publish(
@@ -114,13 +88,17 @@ def publish(
         )
         if not new:
             return Published(run.month, already=True)
-        content = _read(folder, run, names or {}, dataset)
-        remember_words({code: (name, "") for code, (name, _) in content.names.items()} | dict(words or {}))
-        opened, updated = _write(content)
+        contents = read_contents(folder, run, names or {}, dataset)
+        remember_words({code: (name, "") for code, (name, _) in contents.names.items()} | dict(words or {}))
+        opened = updated = drawn = 0
+        for part in contents.parts():
+            fresh, old = _write(part)
+            opened, updated = opened + fresh, updated + old
+            drawn += sum(bool(s.get("random")) for s in part.suspicions)
         Ring.objects.bulk_create(_rings(folder, run), batch_size=_BATCH)
         trail.record(
             by, "published", f"run:{run.month}", fingerprint=run.fingerprint, opened=opened, updated=updated,
-            drawn=sum(bool(s.get("random")) for s in content.suspicions),
+            drawn=drawn,
         )  # fmt: skip
         sum_portions()
     return Published(run.month, opened, updated)
@@ -142,59 +120,6 @@ def _manifest(folder: Path) -> dict[str, Any]:
 
 def _rows(folder: Path, table: str) -> Rows:
     return pq.read_table(folder / f"{table}.parquet", columns=[c.name for c in RUN_TABLES[table]]).to_pylist()
-
-
-def _read(folder: Path, run: Run, names: Mapping[str, tuple[str, str]], dataset: Path | None) -> Content:
-    suspicions = add_drawn(_rows(folder, "suspicions"), folder, run.fingerprint, run.month)
-    wanted = sorted({claim for s in suspicions for claim in s["evidence_claim_ids"]})
-    claims = {r["claim_id"]: r for r in _chosen(folder / "claims_scored.parquet", None, wanted)}
-    hits: dict[str, Rows] = {}
-    for hit in _chosen(folder / "rule_hits.parquet", None, wanted):
-        hits.setdefault(hit["claim_id"], []).append(hit)
-    facts = {} if dataset is None else _facts(dataset, wanted)
-    regions = {} if dataset is None else _regions(dataset)
-    details = Details()
-    if dataset is not None:
-        details = read_details(dataset, run.month, wanted, subjects_of(suspicions, facts))
-    return Content(
-        run, suspicions, claims, facts, hits, names, regions, details, ring_claims(folder, suspicions)
-    )
-
-
-def _regions(dataset: Path) -> dict[str, str]:
-    """Region of each institution and insured person, keyed ``institution:ID`` and ``patient:ID``."""
-    found: dict[str, str] = {}
-    for kind in ("institution", "patient"):
-        path, key = dataset / f"{kind}s.parquet", f"{kind}_id"
-        if not path.exists() or "region" not in pq.ParquetDataset(path).schema.names:
-            continue
-        table = pq.read_table(path, columns=[key, "region"])
-        pairs = zip(table[key].to_pylist(), table["region"].to_pylist(), strict=True)
-        found |= {f"{kind}:{code}": region for code, region in pairs if region}
-    return found
-
-
-def _chosen(path: Path, columns: list[str] | None, claim_ids: list[str]) -> Rows:
-    """Rows of a table of claims, of these claims only."""
-    filters = pc.field("claim_id").isin(pa.array(claim_ids, pa.string()))
-    return pq.read_table(path, columns=columns, filters=filters).to_pylist()
-
-
-def _facts(dataset: Path, claim_ids: list[str]) -> dict[str, dict[str, Any]]:
-    path = dataset / "claims.parquet"
-    if not path.exists():
-        raise DataError(f"{dataset}: no claims.parquet. Give the dataset folder that the run was made from.")
-    have = pq.ParquetDataset(path).schema.names
-    columns = [c for c in ("claim_id", *_FACTS) if c in have and c in [x.name for x in TABLES["claims"]]]
-    return {
-        r.pop("claim_id"): {k: _plain(v) for k, v in r.items()} for r in _chosen(path, columns, claim_ids)
-    }
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, datetime):
-        return value.isoformat(" ", "minutes")
-    return cents(value) if isinstance(value, Decimal) else value
 
 
 def _write(content: Content) -> tuple[int, int]:
@@ -221,16 +146,18 @@ def _write(content: Content) -> tuple[int, int]:
             case.status = "previously_cleared"  # the run may not have known of it
         if row.get("random"):
             case.source = "random"
-    Case.objects.bulk_create(fresh, batch_size=_BATCH)
+    for case, key in zip(fresh, reserve(Case, len(fresh)), strict=True):
+        case.pk = key
+    load_objects(Case, fresh)
     fields = ["month", "score", "at_risk_cents", "expected_cents", "status", "top_reason", "top_reason_en",
               "rule_marks", "ring_id", "claims", "source"]  # fmt: skip
     Case.objects.bulk_update(old, fields, batch_size=200)
-    _freeze(content, cases)
-    replace_portions(content, cases)
-    replace_marks(_marks(content, cases))
-    Unit.objects.bulk_create(_units(content, cases), batch_size=_BATCH, ignore_conflicts=True)
     opened = {case.suspicion_id for case in fresh}
-    Step.objects.bulk_create(_listings(content, cases, opened), batch_size=_BATCH)
+    _freeze(content, cases)
+    replace_portions(content, cases, opened)
+    replace_marks(_marks(content, cases), opened)
+    load(Unit, ("case_id", "kind", "code"), _units(content, cases, [c.pk for c in old]))
+    load_objects(Step, _listings(content, cases, opened), but=("id",))
     return len(fresh), len(old)
 
 
@@ -250,11 +177,12 @@ def _copy(case: Case, row: dict[str, Any], content: Content) -> None:
 
 
 def _listings(content: Content, cases: Mapping[str, Case], opened: set[str]) -> Iterator[Step]:
+    now = timezone.now()
     for row in content.suspicions:
         case = cases[row["suspicion_id"]]
         new = row["suspicion_id"] in opened
         yield Step(
-            case=case, actor="publish", action="listed", from_state="" if new else case.state,
+            case=case, at=now, actor="publish", action="listed", from_state="" if new else case.state,
             to_state=workflow.START if new else case.state,
             text=f"{row['month']} " + (f"第 {row['rank']} 位" if row["rank"] else "随机抽查"),
         )  # fmt: skip
@@ -271,43 +199,51 @@ def _marks(content: Content, cases: Mapping[str, Case]) -> dict[Case, set[tuple[
     return found
 
 
-def _units(content: Content, cases: Mapping[str, Case]) -> Iterator[Unit]:
-    """What cases rest on, for accounts that see some units only."""
+def _units(content: Content, cases: Mapping[str, Case], old: list[int]) -> Iterator[tuple[int, str, str]]:
+    """What cases rest on, for accounts that see some units only; what old cases have is left out."""
+    known: set[tuple[int, str, str]] = set()
+    for start in range(0, len(old), _BATCH):
+        own = Unit.objects.filter(case__in=old[start : start + _BATCH])
+        known.update(own.values_list("case_id", "kind", "code"))
     for row in content.suspicions:
         facts = [content.facts.get(c, {}) for c in row["evidence_claim_ids"]]
         for kind, code in sorted(units_of(row["subject_kind"], row["subject_id"], facts, content.regions)):
-            yield Unit(case=cases[row["suspicion_id"]], kind=kind, code=code)
+            made = (cases[row["suspicion_id"]].pk, kind, code)
+            if made not in known:
+                known.add(made)
+                yield made
 
 
 def _freeze(content: Content, cases: Mapping[str, Case]) -> None:
     """Rationales, evidence claims and rule hits, as the run wrote them."""
-    made = [
+    keys = reserve(Suspicion, len(content.suspicions))
+    made = (
         Suspicion(
-            case=cases[row["suspicion_id"]], run=content.run, month=row["month"], rank=row["rank"],
+            pk=key, case=cases[row["suspicion_id"]], run=content.run, month=row["month"], rank=row["rank"],
             score=row["score"], at_risk_cents=cents(row["amount_at_risk"]) or 0,
             expected_cents=cents(row["expected_recovery"]) or 0, status=row["status_vs_last_month"],
             reasons=row["reasons"], rationale_hash=row["rationale_hash"],
         )
-        for row in content.suspicions
-    ]  # fmt: skip
-    Suspicion.objects.bulk_create(made, batch_size=_BATCH)
-    pairs = list(zip(made, content.suspicions, strict=True))
-    evidence = Evidence.objects.bulk_create(
-        (e for p in pairs for e in _evidence(content, *p)), batch_size=_BATCH
-    )
-    Lines.objects.bulk_create(lines_of(content, evidence), batch_size=_BATCH)
-    Timeline.objects.bulk_create(timelines_of(content, pairs), batch_size=_BATCH)
-    RuleHit.objects.bulk_create((h for p in pairs for h in _hits(content, *p)), batch_size=_BATCH)
+        for key, row in zip(keys, content.suspicions, strict=True)
+    )  # fmt: skip
+    load_objects(Suspicion, made)
+    pairs = [*zip(keys, content.suspicions, strict=True)]
+    claims = [(key, place, claim) for key, row in pairs
+              for place, claim in enumerate(row["evidence_claim_ids"], 1)]  # fmt: skip
+    own = [*zip(reserve(Evidence, len(claims)), claims, strict=True)]
+    load(Evidence, _EVIDENCE, (_evidence(content, key, *claim) for key, claim in own))
+    load(Lines, ("evidence_id", "total", "odd", "rows"), lines_of(content, ((k, c[2]) for k, c in own)))
+    load(Timeline, ("suspicion_id", "rows"), timelines_of(content, keys))
+    load_objects(RuleHit, (h for key, row in pairs for h in _hits(content, key, row)), but=("id",))
 
 
-def _evidence(content: Content, suspicion: Suspicion, row: dict[str, Any]) -> Iterator[Evidence]:
-    for place, claim_id in enumerate(row["evidence_claim_ids"], 1):
-        claim = content.claims.get(claim_id, {})
-        yield Evidence(
-            suspicion=suspicion, place=place, claim_id=claim_id, score=claim.get("score"),
-            at_risk_cents=cents(claim.get("amount_at_risk")), rules=claim.get("rule_hits") or [],
-            ring_id=claim.get("ring_id") or "", facts=_placed(content, claim_id),
-        )  # fmt: skip
+def _evidence(content: Content, key: int, suspicion: int, place: int, claim_id: str) -> tuple[Any, ...]:
+    """A row of the columns `_EVIDENCE`."""
+    claim = content.claims.get(claim_id, {})
+    return (
+        key, suspicion, place, claim_id, claim.get("score"), cents(claim.get("amount_at_risk")),
+        claim.get("rule_hits") or [], claim.get("ring_id") or "", _placed(content, claim_id),
+    )  # fmt: skip
 
 
 def _placed(content: Content, claim_id: str) -> dict[str, Any]:
@@ -318,12 +254,12 @@ def _placed(content: Content, claim_id: str) -> dict[str, Any]:
     return facts | {name: content.regions[key] for name, key in told.items() if key in content.regions}
 
 
-def _hits(content: Content, suspicion: Suspicion, row: dict[str, Any]) -> Iterator[RuleHit]:
+def _hits(content: Content, suspicion: int, row: dict[str, Any]) -> Iterator[RuleHit]:
     for claim_id in row["evidence_claim_ids"]:
         for hit in content.hits.get(claim_id, ()):
             name, clause = content.names.get(hit["rule"], ("", ""))
             yield RuleHit(
-                suspicion=suspicion, claim_id=claim_id, rule=hit["rule"], name=name, clause=clause,
+                suspicion_id=suspicion, claim_id=claim_id, rule=hit["rule"], name=name, clause=clause,
                 result=hit["result"], amount_cents=cents(hit["amount_at_issue"]) or 0,
                 sentence=hit["sentence_zh"], sentence_en=hit["sentence_en"],
                 exemptions=hit["exemptions_zh"], exemptions_en=hit["exemptions_en"],

@@ -67,22 +67,30 @@ def draw(claim_ids: Iterable[str], fingerprint: str, most: int) -> list[str]:
     return [claim for _, claim in heapq.nsmallest(most, keyed)]
 
 
-def add_drawn(
-    suspicions: list[dict[str, Any]], folder: Path, fingerprint: str, month: str
-) -> list[dict[str, Any]]:
-    """Mark listed claims that were drawn and add the other drawn ones, at rank 0, to a run's suspicions.
+def drawn_beside(
+    listed: set[str], suspicions: int, folder: Path, fingerprint: str, month: str
+) -> tuple[set[str], list[dict[str, Any]]]:
+    """Claims drawn beside a run's list, and what they are as suspicions, at rank 0.
 
-    A drawn claim whose earlier case is undecided, or was decided in the same month or later, is not
-    added: that case goes on.
+    A drawn claim whose earlier case is undecided, or was decided in the same month or later, is none of
+    them: that case goes on.
+
+    Parameters
+    ----------
+    listed : set of str
+        Claims that the list ranks.
+    suspicions : int
+        Length of the list.
+    folder : Path
+        Run folder.
+    fingerprint, month : str
+        The run's.
     """
-    most = math.ceil(share() * len(suspicions) - 1e-9)
+    most = math.ceil(share() * suspicions - 1e-9)
     if not most:
-        return suspicions
+        return set(), []
     ids = pq.read_table(folder / "claims_scored.parquet", columns=["claim_id"])["claim_id"].to_pylist()
     drawn = set(draw(ids, fingerprint, most))
-    listed = {s["subject_id"] for s in suspicions if s["subject_kind"] == "claim"}
-    for row in suspicions:
-        row["random"] = row["subject_kind"] == "claim" and row["subject_id"] in drawn
     wanted = sorted(drawn - listed)
     own = pc.field("claim_id").isin(pa.array(wanted, pa.string()))
     table = pq.read_table(folder / "claims_scored.parquet", filters=own)
@@ -92,7 +100,24 @@ def add_drawn(
     }
     rows = (_row(r, earlier.get(r["claim_id"])) for r in table.to_pylist())
     kept = [r for r in rows if not _goes_on(earlier.get(r["subject_id"]), month)]
-    return suspicions + sorted(kept, key=lambda r: r["subject_id"])
+    return drawn, sorted(kept, key=lambda r: r["subject_id"])
+
+
+def add_drawn(
+    suspicions: list[dict[str, Any]], folder: Path, fingerprint: str, month: str
+) -> list[dict[str, Any]]:
+    """Mark listed claims that were drawn and add the other drawn ones to a run's suspicions."""
+    listed = {s["subject_id"] for s in suspicions if s["subject_kind"] == "claim"}
+    drawn, beside = drawn_beside(listed, len(suspicions), folder, fingerprint, month)
+    if drawn:
+        mark_drawn(suspicions, drawn)
+    return suspicions + beside
+
+
+def mark_drawn(suspicions: list[dict[str, Any]], drawn: set[str]) -> None:
+    """Say of listed suspicions whether they were drawn."""
+    for row in suspicions:
+        row["random"] = row["subject_kind"] == "claim" and row["subject_id"] in drawn
 
 
 def _goes_on(case: Case | None, month: str) -> bool:

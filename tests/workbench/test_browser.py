@@ -230,7 +230,7 @@ for case in Case.objects.filter(state="unassigned").order_by("-expected_cents")[
 
 @pytest.mark.skipif(not WANTED, reason="set UPDATE_IMAGES=1 to make the documentation's pictures again")
 def test_pictures_of_the_documentation(chrome, site, scored, sample, tmp_path):
-    """A month of the committed sample: list (also in English), break-down, a case, a ring, figures, a reply."""
+    """A month of the committed sample: list, break-down, a case, a ring, figures, a reply."""
     site.fraud("publish", str(scored / MONTH), "--dataset", str(sample))
     site.people(**{"li.ming": "head", "wang.fang": "auditor"})
     address = site.serve()
@@ -270,7 +270,7 @@ def test_pictures_of_the_documentation(chrome, site, scored, sample, tmp_path):
     folder.mkdir()
     notice = downloaded(chrome, folder, "document.querySelector('[name=send]').form.requestSubmit()")
     part = {"answer": "部分认可", "amount": 400.5, "words": "其余有病历"}
-    rows = [{"answer": "认可", "by": "王院长"}, part, {"answer": "申诉", "words": "已退费"}, {"answer": "部分认可"},
+    rows = [{"answer": "认可"}, part, {"answer": "申诉", "words": "已退费"}, {"answer": "部分认可"},
             {"answer": "同意"}]  # fmt: skip
     reply = answered(notice, tmp_path / "仁济医院回函.xlsx", *rows)
     visit(chrome, f"{address}/forms/", "input[type=file]")
