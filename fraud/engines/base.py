@@ -45,6 +45,9 @@ class Engine(ABC):
         Columns each registered contract table really has (the others are NULL).
     statements : list of (str, str)
         Name and SQL of everything that ran, for the manifest.
+    queries : list of dict
+        What each query cost, in the order they ran: `fraud.engines.profile.query`; of Spark name and
+        seconds only.
     """
 
     dialect: str
@@ -54,6 +57,7 @@ class Engine(ABC):
         self.work = work
         self.present: dict[str, set[str]] = {}
         self.statements: list[tuple[str, str]] = []
+        self.queries: list[dict[str, Any]] = []
         work.mkdir(parents=True, exist_ok=True)
 
     def open_dataset(self, folder: Path) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.dataset as pads
 
+from fraud.engines import profile
 from fraud.engines.base import Batches, Engine, part_files
 from fraud.errors import EngineError
 from fraud.settings import EngineSettings
@@ -55,6 +56,7 @@ class DuckEngine(Engine):
     def __init__(self, settings: EngineSettings, work: Path) -> None:
         super().__init__(settings, work)
         self._connection = connect(settings, work)
+        self._connection.execute("SET enable_profiling = 'no_output'")
 
     def register(self, name: str, path: Path) -> None:  # noqa: D102
         self._connection.read_parquet(part_files(path)).create_view(name, replace=True)
@@ -95,13 +97,15 @@ class DuckEngine(Engine):
 
         sql = self.compile(expression, name)
         try:
-            return read(self._connection.sql(sql))
+            rows = read(self._connection.sql(sql))
         except (duckdb.OutOfMemoryException, duckdb.IOException) as error:
             raise EngineError(
                 f"engine duckdb, stage {name or 'query'}: {str(error).splitlines()[0]}. "
                 "Free disk for spilled data, or raise [engine] memory_limit "
                 f"(now {self.settings.memory_limit})."
             ) from error
+        self.queries.append(profile.query(name, self._connection.get_profiling_information(format="json")))
+        return rows
 
     def close(self) -> None:  # noqa: D102
         self._connection.close()

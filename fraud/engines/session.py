@@ -112,8 +112,8 @@ def start(settings: EngineSettings, work: Path, user: object) -> Any:
     Raises
     ------
     EngineError
-        pyspark or Java is missing, the master does not answer or gives no executor, or an open engine
-        of this process uses another one.
+        pyspark or Java is missing, the master does not answer or gives no executor, or this process uses
+        another one: for an open engine, or in a session that it started itself.
     """
     global _started
     _java_home()
@@ -127,15 +127,15 @@ def start(settings: EngineSettings, work: Path, user: object) -> Any:
     _ = ibis.pyspark
     conf = configuration(settings, work)
     wanted = (settings.master, tuple(sorted((n, conf[n]) for n in settings.spark.conf)))
-    running = SparkContext._active_spark_context is not None
-    if not running or wanted != _started:
-        if running and len(_using):
+    running = SparkContext._active_spark_context
+    if running is None or wanted != _started:
+        if running is not None and (len(_using) or _started is None):
             raise EngineError(
-                f"engine spark: an open engine of this process uses {_started and _started[0]}; "
-                f"close it before opening one on {settings.master}."
+                f"engine spark: this process already uses Spark on {running.master}. Close its engines, or "
+                f"stop the session where it is not this package's, before opening one on {settings.master}."
             )
         _reach(settings)
-        if running:
+        if running is not None:
             SparkSession.builder.getOrCreate().stop()
     os.environ["PYSPARK_PYTHON"] = settings.spark.python or os.environ.get("PYSPARK_PYTHON", sys.executable)
     session = _session(conf, settings)

@@ -1,7 +1,9 @@
 """Spark, local or a cluster: reads and writes Parquet, hands over Arrow, never pandas."""
 
+import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -60,15 +62,22 @@ class SparkEngine(Engine):
 
     def to_arrow(self, expression: "ir.Table", name: str = "") -> pa.Table:  # noqa: D102
         sql = self.compile(expression, name)
-        with told(name, self.settings):
+        with told(name, self.settings), self._timed(name):
             return _collected(self._session.sql(sql))
 
     def to_parquet(self, expression: "ir.Table", path: Path, name: str = "") -> None:  # noqa: D102
         sql = self.compile(expression, name)
-        with told(name, self.settings):
+        with told(name, self.settings), self._timed(name):
             frame = self._session.sql(sql)
             frame.write.mode("overwrite").parquet(str(path))
             self._schemas[path] = frame.schema
+
+    @contextmanager
+    def _timed(self, name: str) -> Iterator[None]:
+        """Note what a query cost; the plans are in Spark's own event log."""
+        began = time.perf_counter()
+        yield
+        self.queries.append({"name": name, "seconds": round(time.perf_counter() - began, 3)})
 
     def map_batches(  # noqa: D102
         self,
