@@ -161,21 +161,69 @@ def measure(database: str, suspicions: int, repeats: int) -> dict:
     found = {name: _times(client, f"/cases/?{query}", repeats) for name, query in PAGES.items()}
     for by in ("item", "department"):
         found[f"break down all the money by {by}"] = _times(client, f"/cases/drill/?by={by}", repeats)
+    narrowed = "/cases/drill/?by=item&state=unassigned"
+    found["break down the unassigned cases by item"] = _times(client, narrowed, repeats)
     found["break down one department by doctor"] = _times(client, "/cases/drill/?by=doctor&department=K0042", repeats)
     ids = list(Case.objects.order_by("-expected_cents").values_list("pk", flat=True)[:CASE_PAGES])
     each = [_times(client, f"/cases/{i}/", repeats) for i in ids]
+    for months in (3, 12, 24):
+        found[f"figures of {months} months"] = _times(client, f"/figures/?months={months}", repeats)
+    found["figures of 3 months, of a fifth of the institutions"] = _limited(client, head, repeats)
+    found["take next"] = _taking(client, repeats)
     found["a case"] = {k: [t for one in each for t in one[k]] for k in ("wall", "busy")}
     return {"publish": published, "pages": found, "load": (load, os.getloadavg()[0])}
 
 
+def _limited(client, head, repeats: int) -> dict[str, list[float]]:
+    """The figures of an account that sees twenty of a hundred institutions: counted anew, not kept."""
+    from fraud.workbench.scope import limit
+
+    limit(head, [("institution", f"H{i:03d}") for i in range(20)], "speed")
+    found = _times(client, "/figures/?months=3", repeats)
+    limit(head, [], "speed")
+    return found
+
+
+def _taking(client, repeats: int) -> dict[str, list[float]]:
+    """Taking the next case, to the redirect."""
+    wall, before = [], _busy()
+    for _ in range(repeats):
+        started = time.perf_counter()
+        assert client.post("/cases/take/").status_code == 302
+        wall.append(1000 * (time.perf_counter() - started))
+    return {"wall": wall, "busy": [1000 * (_busy() - before) / repeats]}
+
+
 def _spread(cases, head) -> None:
-    """Cases in several states, some held, some late, as after weeks of work."""
+    """Cases in several states, some held, some late, 40,000 of 100,000 decided in two years."""
     from datetime import date, timedelta
+    from importlib import import_module
+
+    from django.apps import apps
+    from django.utils import timezone
+
+    from fraud.workbench.random_slice import choose_share
 
     ids = list(cases.objects.order_by("id").values_list("pk", flat=True))
     cases.objects.filter(pk__in=ids[::10]).update(state="first_review", assignee=head)
     cases.objects.filter(pk__in=ids[3::10]).update(state="sent")
-    cases.objects.filter(pk__in=ids[5::10]).update(state="archived", open=False, due_on=None, outcome="cleared")
+    now = timezone.now()
+    for place in range(0, 400):  # a tenth in the last six weeks, the rest in two years
+        days = place % 42 if place % 10 == 0 else (place * 7) % 700
+        own = ids[5::10][place::400] + ids[6::10][place::400]
+        more = ids[7::10][place::400] + ids[8::10][place::400]
+        decided = {"open": False, "due_on": None, "assignee": head, "decided_at": now - timedelta(days),
+                   "decided_on": timezone.localdate(now - timedelta(days)), "spent_hours": 30 * (place % 90),
+                   "held_hours": 20 * (place % 90)}  # fmt: skip
+        cases.objects.filter(pk__in=own).update(state="archived", outcome="cleared", amount_cents=0, **decided)
+        cases.objects.filter(pk__in=more).update(
+            state="recovered", outcome="confirmed", amount_cents=120_000, recovered_cents=60_000, **decided
+        )
+    for days in range(0, 200, 4):
+        opened = now - timedelta(days, hours=1)
+        cases.objects.filter(pk__in=ids[days // 4 :: 50], open=True).update(opened_at=opened)
+    import_module("fraud.workbench.migrations.0010_count").count_decisions(apps, None)
+    choose_share("0.05", "speed")
     for days in range(0, 60, 3):
         own = ids[days::60]
         cases.objects.filter(pk__in=own, open=True).update(due_on=date.today() + timedelta(days - 30))

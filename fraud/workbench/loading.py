@@ -48,7 +48,8 @@ def load(model: type[Model], names: Sequence[str], rows: Iterable[Sequence[Any]]
     count = 0
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
-            with cursor.copy(f"COPY {table} ({quoted}) FROM STDIN") as copy:
+            statement = f"COPY {table} ({quoted}) FROM STDIN"
+            with connection.wrap_database_errors, cursor.copy(statement) as copy:
                 for row in told:
                     copy.write_row(row)
                     count += 1

@@ -70,10 +70,11 @@ def shows(account: Account, case: Case, facts: Mapping[str, Any]) -> bool:
     """Whether an account is shown a claim of a case it may see.
 
     Its institution, department or the institution's region is one of the account's; where the case is
-    about the insured person, that person's region counts too.
+    about the insured person, that person's region counts too. Claims of a case about an institution or
+    department are of it.
     """
     own = limits(account)
-    if not own:
+    if not own or case.subject_id in own.get(case.subject_kind, ()):
         return True
     told = {kind: [facts.get(f"{kind}_id")] for kind in KINDS if kind != "region"}
     told["region"] = [

@@ -116,7 +116,9 @@ def _add(rows: Iterable[tuple[Key, Sums]]) -> None:
         f"ON CONFLICT (week, kind, code) DO UPDATE SET {sums}"
     )
     with connection.cursor() as cursor:
-        cursor.executemany(told, [(*key, *map(int, astuple(found))) for key, found in rows])
+        week_of_row = connection.ops.adapt_datefield_value
+        values = [(week_of_row(week), *key, *map(int, astuple(s))) for (week, *key), s in rows]
+        cursor.executemany(told, values)
 
 
 def kept(first: date) -> dict[str, dict[str, Sums]]:

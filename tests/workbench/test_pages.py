@@ -117,7 +117,9 @@ def test_an_unexpected_error_tells_its_place_and_no_value(browser, monkeypatch):
 
     monkeypatch.setattr(views, "filtered", fail)
     client = browser("auditor", raise_request_exception=False)
-    assert client.get("/cases/").status_code == 500
+    answer = client.get("/cases/")
+    assert answer.status_code == 500
+    assert "系统出错" in answer.content.decode()
     try:
         fail()
     except RuntimeError:

@@ -263,6 +263,9 @@ def test_a_claim_of_no_known_institution_is_nobody_s_unit(people):
     assert not shows(account, case, {})
     assert shows(account, case, {"insured_region": "R1"})
     assert not shows(account, Case(subject_kind="doctor"), {"insured_region": "R1"})
+    limit(account, [("department", "K1")], "test")
+    assert shows(account, Case(subject_kind="department", subject_id="K1"), {})
+    assert not shows(account, Case(subject_kind="department", subject_id="K2"), {})
 
 
 def test_an_insured_person_s_own_region_sees_all_of_the_person_s_past(people):
