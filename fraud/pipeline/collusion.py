@@ -85,7 +85,7 @@ def find_rings(
             write_rings(found, first, last, folder.part)
         facts |= {"sql": sql_text(engine.statements), "skipped": skipped_views(found)}
         facts["totals"] = {"rings": len(found.rings), "members": len(found.members)}
-        folder.write_manifest(facts, measured_with(clock, found))
+        folder.write_manifest(facts, measured_with(clock, found, engine))
     return RingRun(first, last, folder.final)
 
 
@@ -159,7 +159,7 @@ def skipped_views(found: Rings) -> dict[str, str]:
     return {f"rings: {view}": why or "not in this data" for view, why in sorted(found.skipped.items())}
 
 
-def measured_with(clock: StageClock, found: Rings) -> dict[str, Any]:
-    """Timings of the run with those of the ring stages: the part that differs between equal runs."""
+def measured_with(clock: StageClock, found: Rings, engine: Engine) -> dict[str, Any]:
+    """Costs of the run, of its ring stages and of its queries: the part that differs between equal runs."""
     stages = {name: round(float(seconds), 3) for name, seconds in found.timings.items()}
-    return {**clock.measured(), "ring_seconds": stages}
+    return {**clock.measured(), "ring_seconds": stages, "queries": engine.queries}

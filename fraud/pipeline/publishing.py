@@ -98,7 +98,7 @@ def publish(
         "skipped": {**skipped_views(results.rings), **results.skipped},
         "totals": totals,
     }
-    folder.write_manifest(manifest, measured_with(clock, results.rings))
+    folder.write_manifest(manifest, measured_with(clock, results.rings, engine))
 
 
 def _write_outputs(

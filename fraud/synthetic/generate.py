@@ -105,7 +105,7 @@ def generate(
     writer = DatasetWriter(Path(out))
     try:
         city = build_city(patients, months, seed, start)
-        run = _Run(writer, city, chosen, look_alikes, camouflage, prevalence)
+        run = CityLife(writer, city, chosen, look_alikes, camouflage, prevalence)
         known = (*SCHEMES, *(s for s in EXTRA_SCHEMES if s.name in chosen))
         run.auditors = Auditors(run.city, audit_rate, camouflage, known, tuple(unaudited_schemes))
         for month in run.city.months:
@@ -152,8 +152,8 @@ def _check(
         raise UsageError(problems)
 
 
-class _Run:
-    """State that passes from month to month."""
+class CityLife:
+    """What passes from month to month of a city: `generate` lives it, experiments may steer its schemes."""
 
     auditors: Auditors
 

@@ -189,6 +189,10 @@ def test_manifest_times_every_stage(run):
     for stage in measured["stages"]:
         assert stage["seconds"] > 0
         assert stage["peak_memory_mb"] > 10
+    queries = {q["name"]: q for q in measured["queries"]}
+    assert {"features_claim", "fx_ring_ties", "rule_hit_facts"} <= set(queries)
+    assert queries["features_claim"]["rows"] > 0
+    assert all(q["plan"] for q in measured["queries"] if "seconds" in q)
     assert np.isclose(measured["seconds"], sum(s["seconds"] for s in measured["stages"]), atol=0.01)
 
 
