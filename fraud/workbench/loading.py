@@ -69,6 +69,18 @@ def load_objects(model: type[Model], objects: Iterable[Model], but: Iterable[str
     return load(model, names, ([getattr(o, n) for n in names] for o in objects))
 
 
+def store(model: type[Model], names: Sequence[str], objects: Iterable[Model]) -> None:
+    """Write some columns of objects that are in the table already, each by the same prepared statement."""
+    fields = {f.attname: f for f in model._meta.concrete_fields}
+    made = [(n, _converter(fields[n])) for n in names]
+    sets = ", ".join(f"{connection.ops.quote_name(fields[n].column or n)} = %s" for n in names)
+    told = f"UPDATE {connection.ops.quote_name(model._meta.db_table)} SET {sets} WHERE id = %s"  # noqa: S608
+    rows = ([*(c(getattr(o, n)) if c else getattr(o, n) for n, c in made), o.pk] for o in objects)
+    with connection.cursor() as cursor:
+        while part := list(islice(rows, _ROWS)):
+            cursor.executemany(told, part)
+
+
 def _converter(field: Any) -> Callable[[Any], Any] | None:
     """What makes a column's value of a field's; None where it is the same."""
     if isinstance(field, JSONField):

@@ -18,7 +18,7 @@ from fraud.workbench.desk import Lines, Timeline
 from fraud.workbench.detailing import lines_of, replace_portions, sum_portions, timelines_of
 from fraud.workbench.details import cents
 from fraud.workbench.keyed import Rows
-from fraud.workbench.loading import load, load_objects, reserve
+from fraud.workbench.loading import load, load_objects, reserve, store
 from fraud.workbench.marks import marks_of, remember_words, replace_marks
 from fraud.workbench.models import Case, Evidence, Ring, RuleHit, Run, Step, Suspicion, Unit
 from fraud.workbench.run_contents import Content, read_contents
@@ -26,6 +26,11 @@ from fraud.workbench.scope import units_of
 
 _TABLES = ("suspicions", "claims_scored", "rule_hits", "rings", "ring_members")
 _BATCH = 1000
+_NEWEST = (
+    "month", "score", "at_risk_cents", "expected_cents", "status", "top_reason", "top_reason_en",
+    "rule_marks", "ring_id", "claims", "source",
+)  # fmt: skip
+"""What the list shows of a case's newest suspicion."""
 _EVIDENCE = (
     "id", "suspicion_id", "place", "claim_id", "score", "at_risk_cents", "rules", "ring_id", "facts",
 )  # fmt: skip
@@ -149,9 +154,7 @@ def _write(content: Content) -> tuple[int, int]:
     for case, key in zip(fresh, reserve(Case, len(fresh)), strict=True):
         case.pk = key
     load_objects(Case, fresh)
-    fields = ["month", "score", "at_risk_cents", "expected_cents", "status", "top_reason", "top_reason_en",
-              "rule_marks", "ring_id", "claims", "source"]  # fmt: skip
-    Case.objects.bulk_update(old, fields, batch_size=200)
+    store(Case, _NEWEST, old)
     opened = {case.suspicion_id for case in fresh}
     _freeze(content, cases)
     replace_portions(content, cases, opened)

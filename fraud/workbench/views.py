@@ -257,7 +257,8 @@ def case_act(request: HttpRequest, case_id: int) -> HttpResponse:
             amount_cents=_cents(posted.get("amount", "")),
             assignee=posted.get("assignee", ""),
         )
-        version = int(posted.get("version", "-1"))
+        told = posted.get("version", "")
+        version = int(told) if told.isascii() and told.isdigit() and len(told) < 19 else -1
         done = act(case.pk, posted.get("action", ""), request.user, version, given)
     except (Refused, ValueError) as error:
         problems = error.problems if isinstance(error, Refused) else (str(error),)
