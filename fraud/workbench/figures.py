@@ -105,8 +105,8 @@ def _first_week() -> date:
 def _now(own: Cases) -> dict[str, Any]:
     """Open cases: ``n``, ``found``, and of each age ``n0`` … and ``m0`` …."""
     counts = {f"n{i}": Count("pk", filter=of_age(age)) for i, age in enumerate(AGES)}
-    money = {f"m{i}": Sum("expected_cents", filter=of_age(age)) for i, age in enumerate(AGES)}
-    return own.filter(open=True).aggregate(n=Count("pk"), found=Sum("at_risk_cents"), **counts, **money)
+    sums = {f"m{i}": Sum("expected_cents", filter=of_age(age)) for i, age in enumerate(AGES)}
+    return own.filter(open=True).aggregate(n=Count("pk"), found=Sum("at_risk_cents"), **counts, **sums)
 
 
 def _totals(now: dict[str, Any], done: Sums, period: dict[str, str]) -> list[tuple[str, str, str]]:
