@@ -118,7 +118,8 @@ class _Judge:
             return 0.0, 0.0, now
         ranked = sorted((stability(now, usual), name) for name, usual in known.items())
         index, name = ranked[0]
-        return index, _distance(now, known[name]), known[name]
+        enough = min(now[:-1].sum(), known[name][:-1].sum()) >= FEWEST * 10  # few known values jump
+        return index, _distance(now, known[name]) if enough else 0.0, known[name]
 
     def habit(self, profile: Mapping[str, Any]) -> float:
         """How far the window's own later months are from those before them, the largest."""
