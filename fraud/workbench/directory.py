@@ -51,7 +51,7 @@ def _ldap(own: WorkbenchSettings) -> dict[str, Any]:
     except ImportError:
         raise UsageError("[workbench] sign_in = 'ldap': python-ldap is not installed: fraud[ldap].") from None
     found: dict[str, Any] = {
-        "AUTHENTICATION_BACKENDS": [_LOCAL, "django_auth_ldap.backend.LDAPBackend"],
+        "AUTHENTICATION_BACKENDS": [_LOCAL, "fraud.workbench.ldap_sign_in.Backend"],
         "AUTH_LDAP_SERVER_URI": own.ldap_url,
         "AUTH_LDAP_START_TLS": own.ldap_start_tls and not own.ldap_url.startswith("ldaps://"),
         "AUTH_LDAP_BIND_DN": own.ldap_bind_dn,

@@ -54,7 +54,7 @@ def packages(monkeypatch):
 def test_a_directory_is_asked_after_local_accounts(packages, monkeypatch):
     monkeypatch.setenv(directory.LDAP_PASSWORD, "bind secret")
     made = directory.sign_in_settings(WorkbenchSettings(**LDAP))
-    assert [b.rsplit(".", 1)[1] for b in made["AUTHENTICATION_BACKENDS"]] == ["ModelBackend", "LDAPBackend"]
+    assert [b.rsplit(".", 1)[1] for b in made["AUTHENTICATION_BACKENDS"]] == ["ModelBackend", "Backend"]
     assert made["AUTH_LDAP_BIND_PASSWORD"] == "bind secret"
     assert "head" in made["AUTH_LDAP_MIRROR_GROUPS"]
     assert made["AUTH_LDAP_START_TLS"] is False
