@@ -123,7 +123,7 @@ def _totals(now: dict[str, Any], done: Sums, period: dict[str, str]) -> list[tup
         (gettext("发现金额"), money(done.at_risk_cents, 1), decided),
         (gettext("确认金额"), money(done.confirmed_cents, 1), confirmed),
         (gettext("追回金额"), money(done.recovered_cents, 1), _query(outcome="recovered", **period)),
-        (gettext("平均用时：开案起 / 领取起"), gettext("%(spent)s / %(held)s 天") % took, decided),
+        (gettext("平均用时（开案/领取）"), gettext("%(spent)s / %(held)s 天") % took, decided),
     ]  # fmt: skip
 
 

@@ -206,13 +206,15 @@ from fraud.workbench.cases import Given, act
 from fraud.workbench.models import Account, Case
 boss, real = Account.objects.get(username="li.ming"), timezone.now()
 for number, case in enumerate(Case.objects.order_by("-expected_cents")[:96]):
-    opened = real - timedelta(days=7 * (number % 12) + 9 + number % 50)
-    Case.objects.filter(pk=case.pk).update(opened_at=opened)
+    weeks, wait = (number * 3 + number // 9) % 11, 2 + number * 7 % 40
+    done = real - timedelta(weeks=weeks, hours=2)
+    Case.objects.filter(pk=case.pk).update(opened_at=done - timedelta(wait + 3))
     if number % 4 == 3:
         continue
-    with mock.patch("django.utils.timezone.now", lambda: real - timedelta(days=7 * (number % 12), hours=2)):
+    with mock.patch("django.utils.timezone.now", lambda: done - timedelta(wait)):
         case = act(case.pk, "take", boss, case.version)
-        if number % 3 == 1:
+    with mock.patch("django.utils.timezone.now", lambda: done):
+        if number % 7 in (1, 4, 5):
             act(case.pk, "clear", boss, case.version, Given(reason="dialysis"))
             continue
         given = Given(reason="over_prescription", amount_cents=case.at_risk_cents)
@@ -252,6 +254,11 @@ def test_pictures_of_the_documentation(chrome, site, scored, sample, tmp_path):
     time.sleep(6)  # the frame draws with a script of its own, which nothing here can ask
     scroll_to(chrome, "#ring")
     picture(chrome, "workbench-ring")
+    visit(chrome, chrome.run("document.querySelector('#ring iframe').src"), ".js-plotly-plot")
+    time.sleep(3)
+    scroll_to(chrome, ".js-plotly-plot")
+    picture(chrome, "workbench-ring-picture")
+    assert chrome.logged == []
 
     visit(chrome, f"{address}/cases/", "#cases a")
     chrome.run("document.querySelector('.languages [value=en]').click()")
