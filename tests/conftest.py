@@ -194,6 +194,21 @@ def scored(once: Callable[[str, Callable[[Path], None]], Path], trained: Place, 
     return once("scored", fill) / "runs"
 
 
+@pytest.fixture(scope="session")
+def backtested(once: Callable[[str, Callable[[Path], None]], Path], sample: Path) -> Path:
+    """Folder of a back-test of the small experiment, `UNTIL` to `MONTH`, and of what it said."""
+
+    def fill(folder: Path) -> None:
+        place = settle(folder / "place")
+        experiment, out = place.folder / "small.toml", folder / "runs"
+        span = ["--from", UNTIL, "--to", MONTH]
+        done = place.run("backtest", sample, *span, "--experiment", experiment, "--out", out)
+        assert done.code == 0, done.err
+        (folder / "said.txt").write_text(done.out, encoding="utf-8")
+
+    return once("backtested", fill)
+
+
 @pytest.fixture
 def place(tmp_path: Path) -> Place:
     """Settings of one's own, nothing trained."""

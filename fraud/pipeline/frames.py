@@ -7,7 +7,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import ibis
 import pandas as pd
 import pyarrow.parquet as pq
 
@@ -194,13 +193,13 @@ def who_and_where(engine: Engine, month: int, only: Sequence[str] | None = None)
     joined = left(
         left(left(chosen, places, "institution_id"), wards, "department_id"), patients, "patient_id"
     )
-    born = ibis.coalesce(joined.birth_date.year().cast("int64"), joined.birth_year)
+    born = joined.birth_date.year().cast("int64").fill_null(joined.birth_year)
     told = joined.select(
         "institution_kind",
         "department",
         "sex",
         subject_id=joined.claim_id,
-        region=ibis.coalesce(joined.region, joined.place_region),
+        region=joined.region.fill_null(joined.place_region),
         age=(joined.settled_at.year().cast("int64") - born).cast("float64"),
     )
     frame = engine.to_arrow(told, "who_and_where").to_pandas()

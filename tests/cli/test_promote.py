@@ -24,13 +24,13 @@ random_decided = 999
 
 
 @pytest.fixture(scope="module")
-def contested(once, trained, sample) -> Path:
+def contested(once, trained, backtested, sample) -> Path:
     """A champion and a challenger, a month scored with both, and a back-test of each."""
 
     def fill(folder: Path) -> None:
         place = with_model(trained, folder / "place")
-        small, other = (place.folder / f"{name}.toml" for name in ("small", "other"))
-        text = small.read_text(encoding="utf-8")
+        other = place.folder / "other.toml"
+        text = (place.folder / "small.toml").read_text(encoding="utf-8")
         other.write_text(text.replace("trees = 20\nbags", "trees = 12\nbags"), encoding="utf-8")
         runs = folder / "runs"
         said = []
@@ -39,11 +39,12 @@ def contested(once, trained, sample) -> Path:
             ["score", sample, "--month", MONTH, "--out", runs],
             ["backtest", sample, "--from", MONTH, "--to", NEXT, "--model", "champion", "--out", runs],
             ["backtest", sample, "--from", UNTIL, "--to", MONTH, "--experiment", other, "--out", runs],
-            ["backtest", sample, "--from", UNTIL, "--to", MONTH, "--experiment", small, "--out", runs],
         ):
             done = place.run(*words)
             assert done.code == 0, done.err
             said.append(done.out)
+        of_champion = f"backtest-small-{UNTIL}-{MONTH}"
+        shutil.copytree(backtested / "runs" / of_champion, runs / of_champion)
         (folder / "said.json").write_text(json.dumps(said), encoding="utf-8")
 
     return once("contested", fill)
