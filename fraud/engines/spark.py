@@ -25,8 +25,7 @@ class SparkEngine(Engine):
 
     def __init__(self, settings: EngineSettings, work: Path) -> None:
         super().__init__(settings, work)
-        with warnings.catch_warnings():  # of pyspark's about pandas, which is not used
-            warnings.simplefilter("ignore")
+        with _quiet():
             self._session = session.start(settings, work, self)
         self._schemas: dict[Path, Any] = {}
         self._split()
@@ -62,8 +61,8 @@ class SparkEngine(Engine):
 
     def to_arrow(self, expression: "ir.Table", name: str = "") -> pa.Table:  # noqa: D102
         sql = self.compile(expression, name)
-        with told(name, self.settings), self._timed(name):
-            return _collected(self._session.sql(sql))
+        with told(name, self.settings), self._timed(name), _quiet():
+            return self._session.sql(sql).toArrow()
 
     def to_parquet(self, expression: "ir.Table", path: Path, name: str = "") -> None:  # noqa: D102
         sql = self.compile(expression, name)
@@ -90,18 +89,20 @@ class SparkEngine(Engine):
     ) -> pa.Table:
         from pyspark.sql.pandas.types import from_arrow_schema
 
-        with told(name, self.settings):
+        with told(name, self.settings), _quiet():
             rows = self._read(path)
             if months is not None:
                 rows = rows.where(rows["month"].isin(list(months)))
-            return _collected(rows.select(*columns).mapInArrow(function, from_arrow_schema(schema)))
+            return rows.select(*columns).mapInArrow(function, from_arrow_schema(schema)).toArrow()
 
     def close(self) -> None:
         """Leave the session running for the next engine of this process."""
         session.leave(self)
 
 
-def _collected(frame: Any) -> pa.Table:
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without pyspark's warnings about pandas, which is not used here."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return frame.toArrow()
+        yield
