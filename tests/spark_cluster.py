@@ -90,9 +90,11 @@ def _start(logs: Path, name: str, arguments: list[str]) -> subprocess.Popen[byte
     home = Path(pyspark.__file__).parent
     java = shutil.which("java") or str(Path(os.environ["JAVA_HOME"]) / "bin" / "java")
     logs.mkdir(parents=True, exist_ok=True)
+    core = next((home / "jars").glob("spark-core_*.jar")).name  # spark-core_2.13-4.0.0.jar
     environment = {
         **{k: v for k, v in os.environ.items() if k != "PYSPARK_SUBMIT_ARGS"},
         "SPARK_HOME": str(home),
+        "SPARK_SCALA_VERSION": core.split("_")[1].split("-")[0],  # a worker cannot tell it from a wheel
         "SPARK_LOCAL_DIRS": str(logs),
         "OMP_NUM_THREADS": "1",
     }

@@ -81,14 +81,15 @@ def _kind(error: BaseException) -> str:
 @contextmanager
 def told(stage: str, settings: EngineSettings) -> Iterator[None]:
     """Turn errors of Spark's jobs into an `EngineError`; a query it cannot read is a bug and stays one."""
-    from py4j.protocol import Py4JError
-    from pyspark.errors import AnalysisException, PySparkException
-
     try:
         yield
-    except AnalysisException as error:
-        if "PATH_NOT_FOUND" in str(error):
-            raise failure(error, stage, settings) from error
+    except EngineError:
         raise
-    except (Py4JError, PySparkException, ConnectionError) as error:
+    except Exception as error:
+        from py4j.protocol import Py4JError
+        from pyspark.errors import AnalysisException, PySparkException
+
+        bug = isinstance(error, AnalysisException) and "PATH_NOT_FOUND" not in str(error)
+        if bug or not isinstance(error, Py4JError | PySparkException | ConnectionError):
+            raise
         raise failure(error, stage, settings) from error

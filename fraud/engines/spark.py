@@ -25,7 +25,7 @@ class SparkEngine(Engine):
 
     def __init__(self, settings: EngineSettings, work: Path) -> None:
         super().__init__(settings, work)
-        with _quiet():
+        with told("start", settings), _quiet():
             self._session = session.start(settings, work, self)
         self._schemas: dict[Path, Any] = {}
         self._split()
