@@ -166,8 +166,8 @@ class Arm:
         told = self._labels(month).set_index("subject_id")
         frame = pd.concat(self.kept, ignore_index=True)
         frame = frame[frame["claim_id"].isin(told.index)]
-        own = told.loc[frame["claim_id"]]
-        return frame.assign(label=own["label"].to_numpy(), scheme=own["scheme"].to_numpy())
+        own = told.loc[frame["claim_id"], ["label", "scheme"]].reset_index(drop=True)
+        return pd.concat([frame.reset_index(drop=True), own], axis=1)
 
     def _audit(self, chosen: list[str], why: list[str], month: int) -> dict:
         """Decide the chosen claims next month; recover what confirmed guilty ones lost."""
