@@ -95,8 +95,9 @@ def row(name: str, claims: pd.DataFrame, truth: pd.DataFrame, rest: pd.DataFrame
 
 
 def table(rows: list[dict], o: argparse.Namespace, seconds: float) -> str:
+    only = f" --schemes {' '.join(o.schemes)}" if o.schemes else ""
     lines = [
-        f"`python experiments/new_schemes/run.py --patients {o.patients} --seed {o.seed} --capacity {o.capacity}`: "
+        f"`python experiments/new_schemes/run.py --patients {o.patients} --seed {o.seed} --capacity {o.capacity}{only}`: "
         f"two test months, {o.capacity} suspicions a month, at most {Settings().novelty.clusters} groups a month "
         f"({seconds / 60:.0f} minutes).",
         "",
