@@ -103,10 +103,16 @@ def _first_week() -> date:
 
 
 def _now(own: Cases) -> dict[str, Any]:
-    """Open cases: ``n``, ``found``, and of each age ``n0`` … and ``m0`` …."""
-    counts = {f"n{i}": Count("pk", filter=of_age(age)) for i, age in enumerate(AGES)}
-    sums = {f"m{i}": Sum("expected_cents", filter=of_age(age)) for i, age in enumerate(AGES)}
-    return own.filter(open=True).aggregate(n=Count("pk"), found=Sum("at_risk_cents"), **counts, **sums)
+    """Open cases: ``n``, ``found``, and of each age ``n0`` … and ``m0`` …, each a range of an index."""
+    found: dict[str, Any] = {"n": 0, "found": 0}
+    for place, age in enumerate(AGES):
+        row = own.filter(of_age(age)).aggregate(
+            n=Count("pk"), found=Sum("at_risk_cents"), expected=Sum("expected_cents")
+        )
+        found |= {f"n{place}": row["n"], f"m{place}": row["expected"]}
+        found["n"] += row["n"]
+        found["found"] += row["found"] or 0
+    return found
 
 
 def _totals(now: dict[str, Any], done: Sums, period: dict[str, str]) -> list[tuple[str, str, str]]:
