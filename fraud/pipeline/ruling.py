@@ -15,7 +15,7 @@ from fraud.features.measures import DAY
 from fraud.pipeline.frames import latest
 from fraud.rules import batch, history, indexing
 from fraud.rules.charges import numbered_lines
-from fraud.rules.hits import COLUMNS, Hits, hits_of
+from fraud.rules.hits import Hits, hits_of, no_hits
 from fraud.rules.rule_set import RuleSet, load_rule_set
 from fraud.runs import file_hash
 from fraud.schema import month_text
@@ -58,7 +58,7 @@ def rule_hits(
     if found.facts is not None and index is not None:
         indexing.write(found.facts, index)
     if found.facts is None or found.rows.empty:
-        return Hits(_no_hits(), _no_claims(), found.skipped)
+        return no_hits(found.skipped)
     return hits_of(found, _claims(engine, found), _lines(engine, found), rules.snoozes)
 
 
@@ -93,15 +93,6 @@ def _lines(engine: Engine, found: batch.Found) -> pd.DataFrame:
     lines = numbered_lines(found.facts.claims, scope["rule_items"])
     told = lines.semi_join(hit, ["claim_id", "item", "day"]).select("claim_id", "item", "day", "line_id")
     return engine.to_arrow(told.order_by(["claim_id", "line_id"]), "rule_hit_lines").to_pandas()
-
-
-def _no_hits() -> pd.DataFrame:
-    return pd.DataFrame({c: pd.Series(dtype=object) for c in COLUMNS})
-
-
-def _no_claims() -> pd.DataFrame:
-    names = ("rule_hits", "amount_at_issue", "fund_at_issue")
-    return pd.DataFrame({n: pd.Series(dtype=object) for n in names})
 
 
 def publish_index(made: Path, place: Path) -> None:

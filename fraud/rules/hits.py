@@ -63,8 +63,8 @@ def hits_of(found: Found, claims: pd.DataFrame, lines: pd.DataFrame, snoozes: Se
     ----------
     found : Found
     claims : DataFrame
-        The claims found: claim_id, month (``YYYY-MM``), day (``YYYY-MM-DD``), total and fund in cents, and
-        the ids of its patient, doctor, department and institution.
+        Those of the claims found that were paid: claim_id, month (``YYYY-MM``), day (``YYYY-MM-DD``),
+        total and fund in cents, and the ids of its patient, doctor, department and institution.
     lines : DataFrame
         claim_id, item, day, line_id of what was found.
     snoozes : sequence of Snooze
@@ -72,6 +72,10 @@ def hits_of(found: Found, claims: pd.DataFrame, lines: pd.DataFrame, snoozes: Se
     """
     rows = _kept(found)
     facts = claims.set_index("claim_id")
+    # a claim that was refunded in full has features, but nothing was paid that could be asked back
+    rows = rows[rows["claim_id"].isin(facts.index)].reset_index(drop=True)
+    if rows.empty:
+        return no_hits(found.skipped)
     rows = rows.assign(total=facts["total"].reindex(rows["claim_id"]).to_numpy(dtype="int64", na_value=0))
     rows["cents"] = _by_formula(rows, found.checks)
     table = _table(found, rows, facts, lines)
@@ -88,6 +92,13 @@ def hits_of(found: Found, claims: pd.DataFrame, lines: pd.DataFrame, snoozes: Se
     share = paid.reindex(summary.index).fillna(0).clip(0, 1)
     summary["fund_at_issue"] = (summary["amount_at_issue"] * share).round(2)
     return Hits(table[list(COLUMNS)], summary, found.skipped)
+
+
+def no_hits(skipped: dict[str, str]) -> Hits:
+    """Nothing found."""
+    names = ("rule_hits", "amount_at_issue", "fund_at_issue")
+    table, claims = ({n: pd.Series(dtype=object) for n in columns} for columns in (COLUMNS, names))
+    return Hits(pd.DataFrame(table), pd.DataFrame(claims), skipped)
 
 
 def _kept(found: Found) -> pd.DataFrame:

@@ -155,7 +155,9 @@ def test_national_departments_are_told_as_the_rules_name_them(nhsa, tmp_path):
     ingest(nhsa, tmp_path / "out", profile="nhsa", settings=SETTINGS)
     found = tables(tmp_path / "out")["departments"].values()
     told = {r["name"]: r["specialty"] for r in found}
-    assert told == {"呼吸内科": "respiratory", "内科": "A03", "特需": "本院9"}, "what is not known stays as it is"
+    assert told == {"呼吸内科": "respiratory", "内科": "A03", "特需": "本院9"}, (
+        "what is not known stays as it is"
+    )
     mapped = load_profile("nhsa").tables["departments"][0].columns["specialty"].values
     assert set(mapped.values()) <= set(SPECIALTIES)
 

@@ -105,9 +105,7 @@ def claims(known: History) -> list[str]:
 def test_a_patients_history_is_what_stands(written):
     index = history.HistoryIndex(written.path)
     known = index.of("p1")
-    assert claims(known) == ["c1", "c2"], (
-        "in order of time; what is older than 400 days is left out"
-    )
+    assert claims(known) == ["c1", "c2"], "in order of time; what is older than 400 days is left out"
     last = known.visit(1).day_in
     assert dict(known.diagnosed()) == {"E11.9": last, "I10": last}
     [(*item, begin, end)] = known.items()

@@ -271,6 +271,16 @@ def kinds() -> list[Check]:
     return made
 
 
+def test_a_claim_refunded_in_full_is_no_hit_whatever_its_features_say():
+    one = check("R-M", kind="measure", feature="claim_invoice_reused", operator=">", threshold=0, sex="", items="")
+    hits = hits_of(found([one], [(0, "paid", -1, None, 500), (0, "refunded", -1, None, 0)]), facts(paid=900), LINES, ())
+    assert hits.table["claim_id"].tolist() == ["paid"]
+    assert hits.claims["amount_at_issue"].to_dict() == {"paid": 5.0}
+    nothing = hits_of(found([one], [(0, "refunded", -1, None, 0)]), facts(), LINES, ())
+    assert nothing.table.empty
+    assert nothing.claims.empty
+
+
 @pytest.mark.parametrize("one", kinds(), ids=lambda c: c.rule.code)
 def test_every_kind_speaks_both_languages(one):
     for value in VALUES:
