@@ -42,7 +42,8 @@ class Cluster:
 
     def executors(self) -> int:
         """Executors running now."""
-        found = subprocess.run(["ps", "-eo", "pgid,args"], capture_output=True, text=True, check=True)
+        # -ww: whole lines, however wide the terminal is said to be
+        found = subprocess.run(["ps", "-ww", "-eo", "pgid,args"], capture_output=True, text=True, check=True)
         rows = [line.split(None, 1) for line in found.stdout.splitlines()[1:]]
         groups = {str(worker.pid) for worker in self.workers}
         return sum("CoarseGrainedExecutorBackend" in r[1] for r in rows if len(r) == 2 and r[0] in groups)

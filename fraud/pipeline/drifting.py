@@ -58,14 +58,14 @@ def against_window(model: Model, ranked: Ranked, month: int, settings: Settings)
     kind = model.experiment.target
     scorer = model.scorers[kind]
     if kind == "claim":
-        scores = ranked.claims["score"]
+        scores = ranked.own  # a rule switched on is no drift
     else:
-        scores = ranked.subjects.loc[ranked.subjects["subject_kind"] == kind, "score"]
+        scores = ranked.subjects.loc[ranked.subjects["subject_kind"] == kind, "score"].to_numpy(float)
     known = scorer.window.get("score", {}).get("counts")
     return shifted(
         scorer.window,
         ranked.features.now(kind),
-        scores.to_numpy(float) if known else None,
+        scores if known else None,
         month,
         scorer.summary.get("importance", {}),
         settings.drift,

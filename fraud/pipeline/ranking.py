@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+import numpy as np
 import pandas as pd
 
 from fraud.detectors.learning import learning_picks
@@ -43,6 +44,8 @@ class Ranked:
     ----------
     claims, subjects : DataFrame
         ``claims_scored`` and ``subjects_scored`` of the run folder.
+    own : ndarray of float
+        The model's scores of claims, before any rule spoke for itself; rows as in `claims`.
     actors : DataFrame
         `claims` with the people and places of each.
     features : MonthFeatures
@@ -60,6 +63,7 @@ class Ranked:
     """
 
     claims: pd.DataFrame
+    own: np.ndarray
     subjects: pd.DataFrame
     actors: pd.DataFrame
     features: MonthFeatures
@@ -104,7 +108,8 @@ def ranked_by(
     reach = range(month - model.experiment.context_months + 1, month + 1)
     features = MonthFeatures(engine, tables.paths, month, reach)
     keys = features.keys("claim")
-    claims = _score_claims(keys, features.scores("claim", model.scorers["claim"]), month, ruling.hits)
+    scored = features.scores("claim", model.scorers["claim"])
+    claims = _score_claims(keys, scored, month, ruling.hits)
     by_rule = promoted(ruling.rules, ruling.audited, settings.rules.proven_precision)
     claims = with_rules(claims, ruling.hits.claims, by_rule)
     claims["ring_id"] = claim_rings(claims, rings.claims, list(rings.rings["ring_id"]))
@@ -132,7 +137,8 @@ def ranked_by(
         rings=dict(zip(rings.rings["ring_id"], rings.rings["score"], strict=True)),
     )
     some = some_claims(features.now("claim"), claims)
-    ranked = Ranked(claims, subjects, actors, features, listed, by_rule, from_subjects, some)
+    own = scored["score"].to_numpy(float)
+    ranked = Ranked(claims, own, subjects, actors, features, listed, by_rule, from_subjects, some)
     decided = model.scorers["claim"].decided
     return ranked if not learning else _with_learning(ranked, learning, decided, month, previous, ruling)
 
