@@ -38,6 +38,13 @@ os.environ.setdefault(
 COMMAND = [sys.executable, "-c", "from fraud.cli import main; main()"]
 
 
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """Bytes and long texts are named by their length: ids must be the same in every worker, and be read."""
+    if isinstance(val, bytes) or (isinstance(val, str) and len(val) > 100):
+        return f"{type(val).__name__}{len(val)}"
+    return None
+
+
 @dataclass(frozen=True)
 class Done:
     """How a command ended."""
