@@ -55,6 +55,11 @@ def feature_columns(
     return chosen
 
 
+def own_features(frame: pd.DataFrame) -> tuple[str, ...]:
+    """Features of the claims themselves, without those of their people and places."""
+    return tuple(f for f in feature_columns(frame) if f.startswith("claim_"))
+
+
 def matrix_of(frame: pd.DataFrame, features: Sequence[str]) -> np.ndarray:
     """Features as float32, shape (rows, features); NaN where unknown or infinite.
 

@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from fraud.detectors.frames import feature_columns
-from fraud.detectors.novelty import deviations
+from fraud.detectors.frames import own_features
+from fraud.detectors.novelty import deviations, units
 
 POOL = 3_000
 """Claims among which picks are made."""
@@ -57,16 +57,15 @@ def learning_picks(
         the cosine similarity to the nearest decided or chosen claim), audits (decided before at the
         institution), scheme (of the nearest confirmed claim; empty without any) and value.
     """
-    features = [f for f in feature_columns(frame) if f.startswith("claim_")]
+    features = own_features(frame)
     unsure = _uncertainty(scores)
     among = frame if among is None else among
     rows = _pool(frame, unsure, scores, {str(c) for c in without})
     if not count or not len(rows) or not features:
         return _told([], frame)
-    unit = _units(deviations(frame.iloc[rows], features, directions, among))
-    others = (
-        None if known is None or not len(known) else _units(deviations(known, features, directions, among))
-    )
+    unit = units(deviations(frame.iloc[rows], features, directions, among))
+    some = known is not None and len(known)
+    others = units(deviations(known, features, directions, among)) if some else None
     near = np.zeros(len(rows)) if others is None else np.maximum((unit @ others.T).max(axis=1), 0.0)
     scheme, often = _schemes(unit, others, known)
     places = _places(frame, rows)
@@ -109,11 +108,6 @@ def _pool(frame: pd.DataFrame, unsure: np.ndarray, scores: pd.DataFrame, out: se
     parts = [rows[np.lexsort((ids[rows], -by[rows]))][: POOL // 2] for by in (unsure, anomaly)]
     chosen = np.unique(np.concatenate(parts))
     return chosen[np.argsort(ids[chosen], kind="stable")]
-
-
-def _units(z: np.ndarray) -> np.ndarray:
-    length = np.linalg.norm(z, axis=1, keepdims=True)
-    return z / np.where(length > 0, length, 1.0)
 
 
 def _schemes(

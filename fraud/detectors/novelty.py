@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from fraud.detectors.forest import Scaling
-from fraud.detectors.frames import feature_columns, matrix_of
+from fraud.detectors.frames import matrix_of, own_features
 
 if TYPE_CHECKING:
     from fraud.settings import NoveltySettings
@@ -76,6 +76,12 @@ def deviations(
     return np.sign(z) * np.log1p(np.abs(z))
 
 
+def units(z: np.ndarray) -> np.ndarray:
+    """Rows at length one; a row of nothing stays so."""
+    length = np.linalg.norm(z, axis=1, keepdims=True)
+    return z / np.where(length > 0, length, 1.0)
+
+
 def clusters(
     frame: pd.DataFrame,
     scores: pd.DataFrame,
@@ -111,22 +117,23 @@ def clusters(
     list of Cluster
         Most interesting first, at most ``settings.clusters``.
     """
-    features = [f for f in feature_columns(frame) if f.startswith("claim_")]
+    features = own_features(frame)
     rows = _candidates(frame, scores, settings, listed, len(frame) if size is None else size)
     among = frame if among is None else among
     if len(rows) < 2 * settings.fewest or not features:
         return []
     z = deviations(frame.iloc[rows], features, directions, among)
-    length = np.linalg.norm(z, axis=1)
-    rows, z, length = rows[length > 0], z[length > 0], length[length > 0]
+    odd = np.linalg.norm(z, axis=1) > 0
+    rows, z = rows[odd], z[odd]
     if len(rows) < 2 * settings.fewest:
         return []
-    label = _dense(z / length[:, None], settings.fewest)
-    far = _far(z, known, features, directions, among)
+    unit = units(z)
+    label = _dense(unit, settings.fewest)
+    far = _far(unit, known, features, directions, among)
     amount = frame["amount_at_risk"].fillna(0).to_numpy(float)
     ids = frame["claim_id"].to_numpy(dtype=object).astype(str)
     found = [
-        _cluster(rows[own], z[own], far[own], features, amount, ids)
+        _cluster(rows[own], z[own], unit[own], far[own], features, amount, ids)
         for own in (np.flatnonzero(label == k) for k in range(int(label.max()) + 1))
     ]
     told = [c for c in found if c.features]
@@ -158,7 +165,7 @@ def _dense(points: np.ndarray, fewest: int) -> np.ndarray:
 
 
 def _far(
-    z: np.ndarray,
+    unit: np.ndarray,
     known: pd.DataFrame | None,
     features: Sequence[str],
     directions: Mapping[str, int],
@@ -166,18 +173,18 @@ def _far(
 ) -> np.ndarray:
     """How unlike each row is to every decided claim: 1 minus the largest cosine similarity; 1 without any."""
     if known is None or not len(known):
-        return np.ones(len(z))
+        return np.ones(len(unit))
     other = deviations(known, features, directions, among)
     other = other[np.linalg.norm(other, axis=1) > 0]
     if not len(other):
-        return np.ones(len(z))
-    units = [v / np.linalg.norm(v, axis=1, keepdims=True) for v in (z, other)]
-    return np.round(1.0 - (units[0] @ units[1].T).max(axis=1), 6)
+        return np.ones(len(unit))
+    return np.round(1.0 - (unit @ units(other).T).max(axis=1), 6)
 
 
 def _cluster(
     rows: np.ndarray,
     z: np.ndarray,
+    unit: np.ndarray,
     far: np.ndarray,
     features: Sequence[str],
     amount: np.ndarray,
@@ -187,7 +194,6 @@ def _cluster(
     strongest = np.argsort(-np.abs(middle), kind="stable")
     bar = np.log1p(STANDS_OUT)
     told = [int(j) for j in strongest if abs(middle[j]) >= bar]
-    unit = z / np.linalg.norm(z, axis=1, keepdims=True)
     centre = unit.mean(axis=0)
     alike = float(np.round((unit @ (centre / np.linalg.norm(centre))).mean(), 6))
     order = np.lexsort((ids[rows], -amount[rows]))

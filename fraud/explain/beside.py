@@ -51,8 +51,8 @@ class ParquetColumns:
         self._table = pads.dataset(files)
         self._wanted = pads.field("month").isin(list(months))
         self.columns: list[str] = list(self._table.schema.names)
-        subject = next(n for n in self.columns if n.endswith("_id"))
-        keys = self._read(["month", subject]).sort_values(["month", subject], kind="stable")
+        self._sorting = ["month", next(n for n in self.columns if n.endswith("_id"))]
+        keys = self._read(self._sorting).sort_values(self._sorting, kind="stable")
         self._order = keys.index.to_numpy()
         small = 8 * len(keys) * len(self.columns) <= HELD
         self._whole = self._sorted(self.columns) if small else None
@@ -75,8 +75,7 @@ class ParquetColumns:
             return self._whole[self._whole[column].isin(wanted)].reset_index(drop=True)
         some = self._wanted & pads.field(column).isin(sorted(wanted))
         frame = self._table.to_table(filter=some).to_pandas()
-        subject = next(n for n in self.columns if n.endswith("_id"))
-        return frame.sort_values(["month", subject], kind="stable", ignore_index=True)
+        return frame.sort_values(self._sorting, kind="stable", ignore_index=True)
 
     def _read(self, names: list[str]) -> pd.DataFrame:
         return self._table.to_table(columns=names, filter=self._wanted).to_pandas()

@@ -1,7 +1,7 @@
 """Features of a scored month as scoring, ranking and reasons see them: on disk, read as little as needed."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pandas as pd
@@ -32,8 +32,12 @@ class MonthFeatures:
     paths: Mapping[str, Path]
     month: int
     months: range
-    _tables: dict[tuple[str, bool], ParquetColumns] = field(default_factory=dict)
+    _tables: dict[tuple[str, range], ParquetColumns] = field(default_factory=dict)
     _first: dict[str, pd.DataFrame] = field(default_factory=dict)
+
+    def reaching(self, months: range) -> "MonthFeatures":
+        """The same month beside other months; tables that are open already are not opened again."""
+        return replace(self, months=months, _first={})
 
     def now(self, kind: str) -> ParquetColumns:
         """The month's rows, sorted by subject."""
@@ -68,7 +72,7 @@ class MonthFeatures:
         return frames[0], frames[1]
 
     def _table(self, kind: str, earlier: bool) -> ParquetColumns:
-        if (kind, earlier) not in self._tables:
-            months = [m for m in self.months if (m < self.month) == earlier]
-            self._tables[(kind, earlier)] = ParquetColumns(part_files(self.paths[kind]), months)
-        return self._tables[(kind, earlier)]
+        months = range(self.months.start, self.month) if earlier else range(self.month, self.months.stop)
+        if (kind, months) not in self._tables:
+            self._tables[(kind, months)] = ParquetColumns(part_files(self.paths[kind]), months)
+        return self._tables[(kind, months)]

@@ -7,8 +7,6 @@ import numpy as np
 import pandas as pd
 
 from fraud.detectors.learning import learning_picks
-from fraud.engines import Engine
-from fraud.features.build import FeatureTables
 from fraud.features.catalog import CATALOG
 from fraud.pipeline.chosen import Model
 from fraud.pipeline.month_features import MonthFeatures
@@ -79,10 +77,8 @@ class Ranked:
 
 
 def ranked_by(
-    engine: Engine,
     model: Model,
-    tables: FeatureTables,
-    month: int,
+    features: MonthFeatures,
     settings: Settings,
     previous: pd.DataFrame | None,
     rings: Rings,
@@ -92,11 +88,9 @@ def ranked_by(
 
     Parameters
     ----------
-    engine : Engine
     model : Model
-    tables : FeatureTables
+    features : MonthFeatures
         Of the month, and of the months before it where the model looks at them.
-    month : int
     settings : Settings
         ``list`` and ``rules`` count.
     previous : DataFrame or None
@@ -105,8 +99,7 @@ def ranked_by(
         Of the months up to this one.
     ruling : Ruling
     """
-    reach = range(month - model.experiment.context_months + 1, month + 1)
-    features = MonthFeatures(engine, tables.paths, month, reach)
+    month = features.month
     keys = features.keys("claim")
     scored = features.scores("claim", model.scorers["claim"])
     claims = _score_claims(keys, scored, month, ruling.hits)

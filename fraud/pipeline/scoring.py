@@ -7,8 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from fraud.engines import Engine, dataset_tables, part_files
-from fraud.explain import ParquetColumns
+from fraud.engines import dataset_tables
 from fraud.features.build import FeatureTables, build
 from fraud.ingest import check
 from fraud.pipeline.allowing import refusal, refused_folder, split_allowed
@@ -23,6 +22,7 @@ from fraud.pipeline.collusion import (
 )
 from fraud.pipeline.drifting import against_window, drift_of, refuse_stops
 from fraud.pipeline.frames import KINDS, decisions, opened, require_month, under
+from fraud.pipeline.month_features import MonthFeatures
 from fraud.pipeline.new_schemes import new_schemes
 from fraud.pipeline.publishing import Checked, Results, publish
 from fraud.pipeline.ranking import Ranked, Ruling, ranked_by
@@ -147,13 +147,14 @@ def score(
             rings = rings_between(engine, first, number, settings, members, progress)
         with clock.stage(RULES):
             index = engine.work / INDEX if settings.rules.history_index else None
-            rows = ParquetColumns(part_files(tables.paths["claim"]), [number])
+            features = MonthFeatures(engine, tables.paths, number, range(number, number + 1))
+            rows = features.now("claim")
             hits = rule_hits(engine, [number], rules, rows, under(progress, RULES), index)
         clock.progress("评分与报告 score, report", 0, 2)
         with clock.stage("评分 score"):
             decided = decisions(engine, more)
             ruling = Ruling(rules, hits, decided, audited_hits(out, month, decided))
-            seen = _Seen(engine, tables, number, previous_list(out, month), rings, ruling)
+            seen = _Seen(features, tables, previous_list(out, month), rings, ruling)
             tables_of = lambda m: tables_for(m, chosen, tables, engine, months, settings)  # noqa: E731
             results = _results(seen, chosen, settings, challenger, tables_of)
             facts["notes"] += results.notes
@@ -229,17 +230,28 @@ def _facts(
 class _Seen:
     """A month before any model: features, last month's list, rings and rule hits."""
 
-    engine: Engine
+    features: MonthFeatures
     tables: FeatureTables
-    month: int
     previous: pd.DataFrame | None
     rings: Rings
     ruling: Ruling
 
+    @property
+    def month(self) -> int:
+        """Number of the month."""
+        return self.features.month
+
     def ranked(self, model: Model, tables: FeatureTables, settings: Settings) -> Ranked:
         """The month as a model ranks it."""
-        known = (self.previous, self.rings, self.ruling)
-        return ranked_by(self.engine, model, tables, self.month, settings, *known)
+        first = self.month - model.experiment.context_months + 1
+        months = range(first, self.month + 1)
+        # others were built over these files: nothing that is open fits them
+        features = (
+            self.features.reaching(months)
+            if tables is self.tables
+            else MonthFeatures(self.features.engine, tables.paths, self.month, months)
+        )
+        return ranked_by(model, features, settings, self.previous, self.rings, self.ruling)
 
 
 def _results(

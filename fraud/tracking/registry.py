@@ -1,7 +1,10 @@
 """Champion, challenger and previous: the aliases of a registered model, and every switch of them."""
 
+import json
 import warnings
 from collections.abc import Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from fraud.errors import NotTrainedError
@@ -114,10 +117,6 @@ def about(name: str, alias: str, settings: "Settings") -> dict[str, Any]:
 
 def _experiment(client: "MlflowClient", run_id: str) -> dict[str, Any]:
     """Experiment of a training run, from the file that was registered."""
-    import json
-    from pathlib import Path
-    from tempfile import TemporaryDirectory
-
     from mlflow.exceptions import MlflowException
 
     try:

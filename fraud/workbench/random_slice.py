@@ -103,17 +103,6 @@ def drawn_beside(
     return drawn, sorted(kept, key=lambda r: r["subject_id"])
 
 
-def add_drawn(
-    suspicions: list[dict[str, Any]], folder: Path, fingerprint: str, month: str
-) -> list[dict[str, Any]]:
-    """Mark listed claims that were drawn and add the other drawn ones to a run's suspicions."""
-    listed = {s["subject_id"] for s in suspicions if s["subject_kind"] == "claim"}
-    drawn, beside = drawn_beside(listed, len(suspicions), folder, fingerprint, month)
-    if drawn:
-        mark_drawn(suspicions, drawn)
-    return suspicions + beside
-
-
 def mark_drawn(suspicions: list[dict[str, Any]], drawn: set[str]) -> None:
     """Say of listed suspicions whether they were drawn."""
     for row in suspicions:
@@ -124,11 +113,15 @@ def _goes_on(case: Case | None, month: str) -> bool:
     return case is not None and (case.open or case.month >= month)
 
 
+def claim_suspicion_id(claim_id: str) -> str:
+    """Id of a claim's suspicion, as `fraud.suspicion.suspicion_id`: a later list that ranks it goes on."""
+    told = hashlib.sha256(f"claim\x1f{claim_id}".encode()).hexdigest()
+    return f"S-{told[:12]}"
+
+
 def _row(claim: dict[str, Any], earlier: Case | None) -> dict[str, Any]:
-    # as fraud.suspicion.suspicion_id: the case goes on if a later month ranks the claim
-    told = hashlib.sha256(f"claim\x1f{claim['claim_id']}".encode()).hexdigest()
     return {
-        "rank": 0, "random": True, "suspicion_id": f"S-{told[:12]}",
+        "rank": 0, "random": True, "suspicion_id": claim_suspicion_id(claim["claim_id"]),
         "month": claim["month"], "subject_kind": "claim", "subject_id": claim["claim_id"],
         "score": claim["score"], "amount_at_risk": claim["amount_at_risk"],
         "expected_recovery": claim["expected_recovery"],

@@ -134,9 +134,9 @@ def newest_sights(account: Account, cases: Iterable[Case]) -> dict[int, Sight]:
 
 def star_reasons(account: Account, cases: Iterable[Case]) -> None:
     """Star what a limited account is not told in the strongest reasons of cases; they are not saved so."""
-    chosen = list(cases)
-    for pk, own in newest_sights(account, chosen).items():
-        case = next(c for c in chosen if c.pk == pk)
+    chosen = {c.pk: c for c in cases}
+    for pk, own in newest_sights(account, chosen.values()).items():
+        case = chosen[pk]
         case.top_reason, case.top_reason_en = own.starred(case.top_reason), own.starred(case.top_reason_en)
 
 

@@ -57,6 +57,12 @@ class Sums:
 
 NAMES = tuple(f.name for f in fields(Sums))
 _COUNTS = NAMES[:3]
+_CONFIRMED = Q(outcome="confirmed")
+_COUNTED: dict[str, Any] = {
+    "decided": Count("pk"),
+    "confirmed": Count("pk", filter=_CONFIRMED),
+    "cleared": Count("pk", filter=Q(outcome="cleared")),
+}
 
 
 def week_of(day: date) -> date:
@@ -149,34 +155,27 @@ def recounted(cases: Cases, first: date, placed: "Cases | None" = None) -> dict[
         Cases that departments are told of, where not all.
     """
     decided = cases.order_by().filter(decided_on__gte=first)
-    counts = {
-        "decided": Count("pk"),
-        "confirmed": Count("pk", filter=Q(outcome="confirmed")),
-        "cleared": Count("pk", filter=Q(outcome="cleared")),
-    }
     found: dict[str, dict[str, Sums]] = {
         ALL: {"": sum((s for _, s in weeks_recounted(cases, first)), Sums())}
     }
     marked = decided.filter(marks__kind__in=list(MARK_KINDS)).values_list("marks__kind", "marks__code")
-    for kind, code, *own in marked.annotate(**counts):
+    for kind, code, *own in marked.annotate(**_COUNTED):
         found.setdefault(kind, {})[code] = Sums(*own)
     whole = decided if placed is None else placed.order_by().filter(decided_on__gte=first)
     by_department = whole.filter(portions__kind=DEPARTMENT).values_list("portions__code")
     held = decided.exclude(assignee=None).values_list("assignee")
     for kind, rows in ((DEPARTMENT, by_department), (HOLDER, held)):
-        for code, *own in rows.annotate(**counts):
+        for code, *own in rows.annotate(**_COUNTED):
             found.setdefault(kind, {})[str(code)] = Sums(*own)
     return found
 
 
 def weeks_recounted(cases: Cases, first: date) -> Iterator[tuple[date, Sums]]:
     """Sums of some cases by week, counted anew."""
-    confirmed = Q(outcome="confirmed")
     took = {f"took_{i}": Count("pk", filter=of_duration(age)) for i, age in enumerate(AGES)}
     sums: dict[str, Any] = {
-        "decided": Count("pk"), "confirmed": Count("pk", filter=confirmed),
-        "cleared": Count("pk", filter=Q(outcome="cleared")), "at_risk": Sum("at_risk_cents"),
-        "money": Sum("amount_cents", filter=confirmed), "back": Sum("recovered_cents"),
+        **_COUNTED, "at_risk": Sum("at_risk_cents"),
+        "money": Sum("amount_cents", filter=_CONFIRMED), "back": Sum("recovered_cents"),
         "spent": Sum("spent_hours"), "holding": Sum("held_hours"), "held": Count("held_hours"), **took,
     }  # fmt: skip
     days = cases.order_by().filter(decided_on__gte=first).values_list("decided_on").annotate(**sums)

@@ -63,7 +63,11 @@ def test_a_listed_claim_that_is_drawn_keeps_its_place(tmp_path):
     rows = [{"subject_kind": "claim", "subject_id": "Y-a", "rank": 1, "month": "2025-07"}]
     folder = write_run(tmp_path / "more", "2025-08", [("patient", "Y", 10.0)])
     fingerprint = next(str(i) for i in range(99) if random_slice.draw(["Y-a", "Y-b"], str(i), 1) == ["Y-a"])
-    assert random_slice.add_drawn(rows, folder, fingerprint, "2025-08") == [{**rows[0], "random": True}]
+    drawn, beside = random_slice.drawn_beside({"Y-a"}, 1, folder, fingerprint, "2025-08")
+    random_slice.mark_drawn(rows, drawn)
+    assert rows + beside == [
+        {"subject_kind": "claim", "subject_id": "Y-a", "rank": 1, "month": "2025-07", "random": True}
+    ]
 
 
 def test_no_share_no_slice(tmp_path):
