@@ -12,8 +12,8 @@ import typer
 from fraud import __version__
 from fraud.cli_models import add_to as add_models_to
 from fraud.cli_rules import rules_app
+from fraud.cli_workbench import AuditsOption, decided
 from fraud.cli_workbench import add_to as add_workbench_to
-from fraud.cli_workbench import decided
 from fraud.errors import FraudError
 from fraud.terminal import ConfigOption, OutOption, bars, month_of, settings_of, table
 
@@ -26,13 +26,6 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.add_typer(rules_app, name="rules")
-AuditsOption = Annotated[
-    str | None,
-    typer.Option(
-        "--audits",
-        help="Decisions beside the dataset's own: 'workbench' for its database, or a Parquet file.",
-    ),
-]
 _FULL = {getattr(errno, name) for name in ("ENOSPC", "EFBIG", "EDQUOT") if hasattr(errno, name)}
 
 

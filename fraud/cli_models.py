@@ -1,11 +1,53 @@
-"""``fraud promote``: which model is champion."""
+"""``fraud monitor`` and ``fraud promote``: is the model still good, and which model is champion."""
 
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from fraud.terminal import ConfigOption, OutOption, settings_of, table
+from fraud.cli_workbench import AuditsOption, decided
+from fraud.terminal import ConfigOption, OutOption, bars, month_of, settings_of, table
+
+
+def monitor(
+    dataset: Annotated[Path, typer.Argument(help="Dataset folder; its audits are the judges.")],
+    out: OutOption = Path("runs"),
+    month: Annotated[
+        str | None,
+        typer.Option("--month", help="Month at whose end to look, YYYY-MM; the latest run's when left out."),
+    ] = None,
+    months: Annotated[int, typer.Option("--months", min=1, help="Months looked back at.")] = 12,
+    audits: AuditsOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Is the model still good, how do we know, what would one change; exit code 3 where it says act."""
+    from fraud import pipeline
+
+    with decided(audits, config) as more, bars() as progress:
+        found = pipeline.monitor(
+            dataset,
+            out,
+            settings_of(config),
+            progress,
+            month=month_of(month) if month else "",
+            months=months,
+            audits=more,
+        )
+    _show_monitored(found)
+    if found.verdict == "act":
+        raise typer.Exit(3)
+
+
+def _show_monitored(found: Any) -> None:
+    from fraud.report.monitor_page import VERDICT_WORDS
+
+    typer.echo(f"模型监测 {found.month}: {' '.join(VERDICT_WORDS[found.verdict])}")
+    for check in found.figures["checks"]:
+        typer.echo(f"{check['level']:7} {check['zh']} ({check['en']})")
+    for change in found.figures["advice"]:
+        command = change["command"].replace("\n", "\n         ")
+        typer.echo(f"{change['urgency']:5} -> {change['zh']} ({change['en']})\n         {command}")
+    typer.echo(f"Page: {found.page}")
 
 
 def promote(
@@ -44,4 +86,5 @@ def _show_switches(lines: list[dict[str, Any]], warning: str) -> None:
 
 def add_to(app: typer.Typer) -> None:
     """Add the commands about models."""
+    app.command()(monitor)
     app.command()(promote)

@@ -14,6 +14,13 @@ import typer
 from fraud.errors import DataError, UsageError
 from fraud.terminal import ConfigOption, settings_of
 
+AuditsOption = Annotated[
+    str | None,
+    typer.Option(
+        "--audits",
+        help="Decisions beside the dataset's own: 'workbench' for its database, or a Parquet file.",
+    ),
+]
 PASSWORD_VARIABLE = "FRAUD_WORKBENCH_PASSWORD"
 workbench_app = typer.Typer(help="The auditors' web pages (稽核工作台).", invoke_without_command=True)
 audits_app = typer.Typer(help="What auditors concluded (稽核结论).", no_args_is_help=True)

@@ -256,6 +256,53 @@ class PromotionSettings(_Section):
     )
 
 
+class MonitorSettings(_Section):
+    """``[monitor]``: when `fraud monitor` says watch or act (docs/monitor.md)."""
+
+    maturity_months: int = Field(
+        3, ge=0, description="Months after which most decisions about a list are in; younger lists are shown, and left out where months are compared."
+    )
+    recent_months: int = Field(
+        3, ge=1, description="Latest months that are compared with those before, and looked at for drift."
+    )
+    decided: int = Field(
+        20, ge=2, description="Fewest decided suspicions that a hit rate, probabilities and money are judged by; half of it per side where months or models are compared."
+    )
+    hit_rate: Share = Field(
+        0.2, description="Share of the decided suspicions to be confirmed: watch below it, act where the whole 95 % interval is below."
+    )
+    hit_rate_drop: Share = Field(
+        0.1, description="Watch where the latest matured months hit surely less than those before, act where surely by more than this."
+    )
+    ranking_decided: int = Field(
+        100, ge=10, description="Fewest decisions about the months as published by which ranking is judged; with fewer, the back-test is."
+    )
+    ranking_confirmed: int = Field(20, ge=3, description="Fewest confirmed ones among them.")
+    promise_drop: Share = Field(
+        0.05, description="Watch where the AUC that came is surely below the one promised at training, act where surely by more than this."
+    )
+    calibration_ratio: float = Field(
+        2.0, gt=1, description="Act where surely fewer than this part of the suspicions to be confirmed were; watch wherever the interval misses the stated share."
+    )
+    recovery_ratio: float = Field(
+        2.0, gt=1, description="Act where surely less than this part of the expected money was recovered; watch where surely less than expected."
+    )
+    age_months: int = Field(6, ge=1, description="Watch a model trained so many months ago.")
+    newer_share: Share = Field(
+        0.3, description="Watch where this share of all known decisions came after the training."
+    )
+    random_width: Share = Field(
+        0.3, description="More random audits are advised where the 95 % interval of the share of all fraud found is wider."
+    )
+    rule_decided: int = Field(10, ge=1, description="Fewest decided hits that a rule is judged by.")
+    rule_hit_rate: Share = Field(
+        0.2, description="A rule is to be reviewed where the whole 95 % interval of its share confirmed is below this."
+    )
+    learning_confirmed: int = Field(
+        100, ge=1, description="Places for learning are advised below so many known confirmed subjects."
+    )
+
+
 class TrackingSettings(_Section):
     """``[tracking]``: MLflow."""
 
@@ -399,6 +446,7 @@ class Settings(_Section):
     service: ServiceSettings = Field(default_factory=ServiceSettings)
     novelty: NoveltySettings = Field(default_factory=NoveltySettings)
     promotion: PromotionSettings = Field(default_factory=PromotionSettings)
+    monitor: MonitorSettings = Field(default_factory=MonitorSettings)
     tracking: TrackingSettings = Field(default_factory=TrackingSettings)
     workbench: WorkbenchSettings = Field(default_factory=WorkbenchSettings)
 
@@ -407,7 +455,7 @@ class Settings(_Section):
 
         ``[engine.spark]`` stays out also because Spark's entries may hold secrets.
         """
-        left_out: Any = {"engine": {"threads", "spill", "spark"}, "tracking": True, "promotion": True}
+        left_out: Any = {"engine": {"threads", "spill", "spark"}, "tracking": True, "promotion": True, "monitor": True}
         return self.model_dump(exclude=left_out)
 
 

@@ -4,12 +4,14 @@ from fraud.pipeline.backtesting import Backtest, backtest
 from fraud.pipeline.collusion import RingRun, find_rings
 from fraud.pipeline.demonstration import demo
 from fraud.pipeline.drifting import check_drift
+from fraud.pipeline.monitoring import Monitored, monitor
 from fraud.pipeline.promoting import Switched, promote, roll_back, switches
 from fraud.pipeline.scoring import Run, score
 from fraud.pipeline.training import Trained, train
 
 __all__ = [
     "Backtest",
+    "Monitored",
     "RingRun",
     "Run",
     "Switched",
@@ -18,6 +20,7 @@ __all__ = [
     "check_drift",
     "demo",
     "find_rings",
+    "monitor",
     "promote",
     "roll_back",
     "score",

@@ -28,7 +28,7 @@ class Switched:
 
 
 @dataclass(frozen=True)
-class _Run:
+class Tested:
     """A back-test that could be evidence."""
 
     folder: Path
@@ -39,6 +39,11 @@ class _Run:
         """What two comparable back-tests share: months, inputs, settings and code."""
         parts = (self.manifest["months"], self.manifest["inputs"], self.manifest["settings"])
         return tuple(json.dumps(p, sort_keys=True) for p in (*parts, self.manifest["code"]))
+
+    @property
+    def stated(self) -> str | None:
+        """Hash of the scores that the manifest names."""
+        return {o["name"]: o["sha256"] for o in self.manifest.get("outputs", ())}.get(SCORES)
 
     def of(self, model: Mapping[str, Any]) -> int:
         """How it speaks for a model: 2 scored by this version, 1 by its experiment retrained, 0 not."""
@@ -89,7 +94,7 @@ def promote(
     challenger = tracking.about(name, model, settings)
     if challenger["version"] == champion["version"]:
         raise NotTrainedError(f"Version {champion['version']} of {name} is the champion already.")
-    pair = _newest_pair(out, champion, challenger)
+    pair = newest_pair(out, champion, challenger)
     figures = None if pair is None else _compare(*pair, settings)
     said = [] if figures is None else summary(figures, settings.promotion)
     if not by:
@@ -128,14 +133,20 @@ def switches(dataset: Path, settings: Settings) -> tuple[list[dict[str, Any]], s
     return tracking.history(dataset_name(dataset), settings)
 
 
-def _newest_pair(
-    out: Path, champion: Mapping[str, Any], challenger: Mapping[str, Any]
-) -> tuple[_Run, _Run] | None:
-    """Comparable back-tests of both: those reaching furthest, then the longest, then the most direct."""
+def backtests_in(out: Path, until: str = "") -> list[Tested]:
+    """Back-tests of a folder, by name; with `until`, those whose last month is not after it."""
     runs = [
-        _Run(p.parent, read_manifest(p.parent) or {}) for p in sorted(out.glob("backtest-*/manifest.json"))
+        Tested(p.parent, read_manifest(p.parent) or {}) for p in sorted(out.glob("backtest-*/manifest.json"))
     ]
     runs = [r for r in runs if r.manifest.get("months") and (r.folder / SCORES).exists()]
+    return [r for r in runs if not until or r.manifest["months"][1] <= until]
+
+
+def newest_pair(
+    out: Path, champion: Mapping[str, Any], challenger: Mapping[str, Any], until: str = ""
+) -> tuple[Tested, Tested] | None:
+    """Comparable back-tests of both: those reaching furthest, then the longest, then the most direct."""
+    runs = backtests_in(out, until)
     pairs = [
         (a, b)
         for a in runs
@@ -147,24 +158,27 @@ def _newest_pair(
 
 
 def _weight(
-    pair: tuple[_Run, _Run], champion: Mapping[str, Any], challenger: Mapping[str, Any]
+    pair: tuple[Tested, Tested], champion: Mapping[str, Any], challenger: Mapping[str, Any]
 ) -> tuple[Any, ...]:
     first, last = pair[0].manifest["months"]
     earlier = tuple(-ord(c) for c in first)
     return last, earlier, pair[0].of(champion), pair[1].of(challenger), pair[1].folder.name
 
 
-def _compare(own: _Run, new: _Run, settings: Settings) -> dict[str, Any]:
-    for run in (own, new):
-        stated = {o["name"]: o["sha256"] for o in run.manifest.get("outputs", ())}
-        if stated.get(SCORES) != file_hash(run.folder / SCORES):
-            raise DataError(f"{run.folder.name}: {SCORES} is not the file its manifest names; run it again.")
-    scores = [pd.read_parquet(run.folder / SCORES) for run in (own, new)]
-    return contest(scores[0], scores[1], settings.list.capacity)
+def _compare(own: Tested, new: Tested, settings: Settings) -> dict[str, Any]:
+    return contest(scores_of(own), scores_of(new), settings.list.capacity)
 
 
-def _hashes(pair: Sequence[_Run]) -> list[dict[str, str]]:
-    return [{"file": f"{r.folder.name}/{SCORES}", "sha256": file_hash(r.folder / SCORES)} for r in pair]
+def scores_of(run: Tested) -> pd.DataFrame:
+    """Scores of a back-test, having checked that they are those its manifest names."""
+    if run.stated != file_hash(run.folder / SCORES):
+        raise DataError(f"{run.folder.name}: {SCORES} is not the file its manifest names; run it again.")
+    return pd.read_parquet(run.folder / SCORES)
+
+
+def _hashes(pair: Sequence[Tested]) -> list[dict[str, Any]]:
+    """Files of a compared pair; they are what their manifests state."""
+    return [{"file": f"{r.folder.name}/{SCORES}", "sha256": r.stated} for r in pair]
 
 
 def _require(

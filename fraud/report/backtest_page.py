@@ -76,8 +76,8 @@ def render_backtest(figures: Mapping[str, Any], about: Mapping[str, Any]) -> str
         pictures=_pictures(figures),
         reliability=_reliability(figures),
         groups=_groups(figures),
-        burdens=_burdens(figures),
-        estimates=_estimates(figures["estimates"]),
+        burdens=burdens(figures),
+        estimates=estimate_rows(figures["estimates"]),
         trust=TRUST_WORDS[figures["estimates"]["trust"]],
         apart=[MEASURE_WORDS[m][0] for m in figures["estimates"]["contradicted"]],
         cuts=[
@@ -232,7 +232,7 @@ def _groups(figures: Mapping[str, Any]) -> list[dict[str, Any]]:
     return out
 
 
-def _burdens(figures: Mapping[str, Any]) -> list[dict[str, Any]]:
+def burdens(figures: Mapping[str, Any]) -> list[dict[str, Any]]:
     """False alarms per thousand by group, where a group could be told."""
     out = []
     for key, (zh, en) in BURDEN_WORDS.items():
@@ -245,7 +245,8 @@ def _burdens(figures: Mapping[str, Any]) -> list[dict[str, Any]]:
     return out
 
 
-def _estimates(estimates: Mapping[str, Any]) -> list[tuple[str, str, Any, Any, Any]]:
+def estimate_rows(estimates: Mapping[str, Any]) -> list[tuple[str, str, Any, Any, Any]]:
+    """Names of each estimate and its three ways: ranked, random, joined."""
     return [
         (zh, en, estimates["ranked"][key], estimates["random"][key], estimates["joined"][key])
         for key, (zh, en) in MEASURE_WORDS.items()

@@ -26,6 +26,7 @@ ROOMS = {
     "suspicion": {"errors", "schema", "settings"},
     "evaluate": {"errors"},
     "backtest": {"errors", "evaluate"},
+    "monitor": {"errors", "schema", "evaluate", "backtest"},
     "drift": {"errors", "schema", "features"},
     "runs": {"errors", "schema", "settings"},
     "report": {"errors", "schema", "settings", "features", "runs"},
