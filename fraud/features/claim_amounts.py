@@ -13,7 +13,8 @@ FLOORS = {"amount": 0.2, "fund_share": 0.02, "stay": 0.2, "per_day": 0.2}
 
 def build(scope: Scope) -> list[ir.Table]:
     """Parts of the claim table about amounts, each with claim_id and features."""
-    values = scope.keep("claim_values", _values(scope["claims"]))
+    claims = scope["claims"]
+    values = scope.keep("claim_values", _values(claims.filter(claims.month.isin(scope.peered))))
     columns = {name: name for name in FLOORS} | {"charge": "charge", "days": "days"}
     spread = scope.keep("claim_expected", peers.spread(scope, values, columns, "amounts"))
     return [scope.keep("claim_amounts", _amounts(scope, values, spread))]

@@ -9,6 +9,8 @@ from fraud.schema import relation
 LEAST = 3
 """Distinct items (or diagnoses) a bundle must have: shorter ones repeat by chance."""
 DAYS = 30
+ELSEWHERE = 90
+"""Days in which the same bundle at other institutions counts."""
 
 
 def build(scope: Scope) -> list[ir.Table]:
@@ -18,10 +20,11 @@ def build(scope: Scope) -> list[ir.Table]:
         "claim_id", "patient_id", "institution_id", "visit_type", "settled_second", "is_visit"
     )
     bundles = scope.keep("bundles", _bundles(scope["claim_items"]))
-    codes = scope.keep("diagnosis_sets", _diagnoses(rows))
+    recent = scope.reach(rows, ELSEWHERE)
+    codes = scope.keep("diagnosis_sets", _diagnoses(recent))
     return [
-        scope.keep("claim_bundle_clones", _clones(rows.inner_join(bundles, "claim_id"))),
-        scope.keep("claim_diagnosis_clones", _diagnosis_clones(rows, codes)),
+        scope.keep("claim_bundle_clones", _clones(scope, rows.inner_join(bundles, "claim_id"))),
+        scope.keep("claim_diagnosis_clones", _diagnosis_clones(scope, recent, codes)),
     ]
 
 
@@ -42,17 +45,15 @@ def _bundles(items: ir.Table) -> ir.Table:
     return result.filter(result.n >= LEAST).drop("n")
 
 
-def _clones(rows: ir.Table) -> ir.Table:
+def _clones(scope: Scope, rows: ir.Table) -> ir.Table:
     place = ("institution_id", "visit_type")
-    exact = distinct_before(rows, (*place, "bundle"), "patient_id", DAYS, "exact")
-    alike = distinct_before(rows, (*place, "item_set"), "patient_id", DAYS, "alike")
-    places = distinct_before(rows, ("bundle",), "institution_id", 90, "places")
-    base = rows.select(
-        "claim_id",
-        base=count_over(before(place, DAYS), rows.is_visit),
-        own=count_over(before(["patient_id", "bundle"], 365), rows.is_visit),
-    )
-    for part in (exact, alike, places):
+    recent = scope.reach(rows, DAYS)
+    exact = distinct_before(recent, (*place, "bundle"), "patient_id", DAYS, "exact")
+    alike = distinct_before(recent, (*place, "item_set"), "patient_id", DAYS, "alike")
+    places = distinct_before(scope.reach(rows, ELSEWHERE), ("bundle",), "institution_id", ELSEWHERE, "places")
+    own = rows.select("claim_id", own=count_over(before(["patient_id", "bundle"], 365), rows.is_visit))
+    base = recent.select("claim_id", base=count_over(before(place, DAYS), recent.is_visit))
+    for part in (exact, alike, places, own):
         base = left(base, part, "claim_id")
     return base.select(
         "claim_id",
@@ -73,13 +74,13 @@ def _diagnoses(rows: ir.Table) -> ir.Table:
     return codes.group_by("claim_id").agg(diagnoses=signature(codes.code), diagnosis_n=integer(codes.count()))
 
 
-def _diagnosis_clones(rows: ir.Table, codes: ir.Table) -> ir.Table:
+def _diagnosis_clones(scope: Scope, rows: ir.Table, codes: ir.Table) -> ir.Table:
     known = rows.inner_join(codes, "claim_id")
     long = known.filter(known.diagnosis_n >= LEAST)
     clones = distinct_before(
-        long, ("institution_id", "visit_type", "diagnoses"), "patient_id", DAYS, "clones"
+        scope.reach(long, DAYS), ("institution_id", "visit_type", "diagnoses"), "patient_id", DAYS, "clones"
     )
-    anywhere = distinct_before(long, ("diagnoses",), "institution_id", 90, "places")
+    anywhere = distinct_before(long, ("diagnoses",), "institution_id", ELSEWHERE, "places")
     result = left(left(known.select("claim_id", "diagnosis_n"), clones, "claim_id"), anywhere, "claim_id")
     return result.select(
         "claim_id",

@@ -20,7 +20,7 @@ def build(scope: Scope) -> list[ir.Table]:
     """Parts of the claim table about contradictions, each with claim_id and features."""
     claims = scope["claims"]
     return [
-        scope.keep("claim_person", _person(claims)),
+        scope.keep("claim_person", _person(claims.filter(claims.month.isin(scope.detailed)))),
         scope.keep("claim_limits", _limits(scope, claims)),
         scope.keep("claim_invoices", _invoices(scope, claims)),
         scope.keep("claim_traces", _traces(claims)),

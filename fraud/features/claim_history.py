@@ -17,6 +17,16 @@ from fraud.features.scope import Scope
 YEAR = 365
 ENOUGH = 3
 """Earlier claims needed before a claim is compared with its own past."""
+DOCTOR_PAST = 90
+"""Days of the doctor's past that are looked at."""
+VARIETY = (
+    ("patient_id", "institution_id", 1, "claim_patient_institutions_1d"),
+    ("patient_id", "institution_id", 30, "claim_patient_institutions_30d"),
+    ("patient_id", "institution_id", YEAR, "claim_patient_institutions_365d"),
+    ("patient_id", "doctor_id", 30, "claim_patient_doctors_30d"),
+    ("doctor_id", "patient_id", 30, "claim_doctor_patients_30d"),
+)
+"""Whose distinct what in how many days."""
 NOTABLE = 5_000
 """Cents: only totals of at least 50 yuan count as repeated amounts (registration fees repeat)."""
 
@@ -26,10 +36,10 @@ def build(scope: Scope) -> list[ir.Table]:
     claims = scope["claims"]
     return [
         scope.keep("claim_patient_past", _patient(claims)),
-        scope.keep("claim_variety", _variety(claims)),
+        scope.keep("claim_variety", _variety(scope, claims)),
         scope.keep("claim_novelty", _novelty(claims)),
-        scope.keep("claim_doctor_past", _doctor(claims)),
-        scope.keep("claim_repeats", _repeats(claims)),
+        scope.keep("claim_doctor_past", _doctor(scope.reach(claims, DOCTOR_PAST))),
+        scope.keep("claim_repeats", _repeats(scope, claims)),
     ]
 
 
@@ -70,19 +80,12 @@ def _latest(claims: ir.Table, key: str | list[str], days: int = YEAR) -> ir.Inte
     return visit.max().over(before(key, days))
 
 
-def _variety(claims: ir.Table) -> ir.Table:
+def _variety(scope: Scope, claims: ir.Table) -> ir.Table:
     """Distinct institutions and doctors of the patient, distinct patients of the doctor."""
     visits = claims.filter(claims.is_visit == 1)
-    place = ("patient_id",)
-    result = visits.select("claim_id")
-    for part in (
-        distinct_before(visits, place, "institution_id", 1, "claim_patient_institutions_1d"),
-        distinct_before(visits, place, "institution_id", 30, "claim_patient_institutions_30d"),
-        distinct_before(visits, place, "institution_id", YEAR, "claim_patient_institutions_365d"),
-        distinct_before(visits, place, "doctor_id", 30, "claim_patient_doctors_30d"),
-        distinct_before(visits, ("doctor_id",), "patient_id", 30, "claim_doctor_patients_30d"),
-    ):
-        name = part.columns[1]
+    result = visits.filter(visits.month.isin(scope.detailed)).select("claim_id")
+    for key, counted, days, name in VARIETY:
+        part = distinct_before(scope.reach(visits, days), (key,), counted, days, name)
         result = left(result, part.select("claim_id", name), "claim_id")
     return result
 
@@ -125,10 +128,10 @@ def _new(past: ir.BooleanValue, seen: ir.IntegerValue) -> ir.IntegerValue:
 def _doctor(claims: ir.Table) -> ir.Table:
     """Load, amounts and returning patients of the doctor before the claim."""
     known = claims.filter(claims.doctor_id.notnull())
-    alike = before(["doctor_id", "visit_type"], 90)
-    pair = before(["doctor_id", "patient_id"], 90)
+    alike = before(["doctor_id", "visit_type"], DOCTOR_PAST)
+    pair = before(["doctor_id", "patient_id"], DOCTOR_PAST)
     result = known.mutate(
-        **{f"n{d}": count_over(before("doctor_id", d), known.is_visit) for d in (1, 7, 30, 90)},
+        **{f"n{d}": count_over(before("doctor_id", d), known.is_visit) for d in (1, 7, 30, DOCTOR_PAST)},
         cents=count_over(before("doctor_id", 30), known.total),
         pair_n=count_over(pair, known.is_visit),
         alike_n=count_over(alike, known.is_visit),
@@ -149,19 +152,25 @@ def _doctor(claims: ir.Table) -> ir.Table:
     )
 
 
-def _repeats(claims: ir.Table) -> ir.Table:
+def _repeats(scope: Scope, claims: ir.Table) -> ir.Table:
     """The same total again: by the patient, the doctor, the institution; round and whole amounts."""
     notable = claims.filter((claims.is_visit == 1) & (claims.total >= NOTABLE))
-    same = notable.select(
+    patient = notable.select(
         "claim_id",
         patient=count_over(before(["patient_id", "total"], YEAR), notable.is_visit),
-        institution=count_over(before(["institution_id", "visit_type", "total"], 30), notable.is_visit),
-        base=count_over(before(["institution_id", "visit_type"], 30), notable.is_visit),
+        same_place=count_over(before(["patient_id", "institution_id", "total"], YEAR), notable.is_visit),
     )
-    known = notable.filter(notable.doctor_id.notnull())
+    recent = scope.reach(notable, 30)
+    place = recent.select(
+        "claim_id",
+        institution=count_over(before(["institution_id", "visit_type", "total"], 30), recent.is_visit),
+        base=count_over(before(["institution_id", "visit_type"], 30), recent.is_visit),
+    )
+    known = recent.filter(recent.doctor_id.notnull())
     doctor = known.select("claim_id", doctor=count_over(before(["doctor_id", "total"], 30), known.is_visit))
-    last = _same_stay(notable)
-    result = left(left(left(claims, same, "claim_id"), doctor, "claim_id"), last, "claim_id")
+    result = claims.filter(claims.month.isin(scope.detailed))
+    for part in (patient, place, doctor):
+        result = left(result, part, "claim_id")
     visit = result.is_visit == 1
     return result.select(
         "claim_id",
@@ -174,11 +183,6 @@ def _repeats(claims: ir.Table) -> ir.Table:
         claim_whole_yuan=_where(visit & (result.total > 0), flag(result.total % 100 == 0)),
         claim_refund_share=result.refund_share.fill_null(0.0),
     )
-
-
-def _same_stay(notable: ir.Table) -> ir.Table:
-    key = ["patient_id", "institution_id", "total"]
-    return notable.select("claim_id", same_place=count_over(before(key, YEAR), notable.is_visit))
 
 
 def _where(condition: ir.BooleanValue, value: ir.Value) -> ir.Value:

@@ -20,6 +20,7 @@ KNOWN = 100
 def build(scope: Scope) -> list[ir.Table]:
     """Parts of the claim table about items, each with claim_id and features."""
     items = scope["claim_items"]
+    items = items.filter(items.month.isin(scope.peered))
     calendar = scope.window_calendar("peer_items", scope.detailed, PEERS)
     return [
         scope.keep("claim_prices", _prices(scope, items, calendar)),

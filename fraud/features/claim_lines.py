@@ -46,7 +46,8 @@ def build(scope: Scope) -> list[ir.Table]:
     """Parts of the claim table about lines; also keeps ``fx_claim_items`` for other themes."""
     claims = scope["claims"]
     scope.keep("claim_items", _items(claims))
-    scope.keep("claim_totals", _totals(scope["claim_items"]))
+    items = scope["claim_items"]
+    scope.keep("claim_totals", _totals(items.filter(items.month.isin(scope.peered))))
     values = scope.keep("line_values", _values(scope["claim_totals"]))
     spread = peers.spread(scope, values, {c: c for c in COMPARED}, "lines")
     return [
@@ -177,7 +178,7 @@ def _duplicates(scope: Scope) -> ir.Table:
 
 def _item_repeats(scope: Scope) -> ir.Table:
     """Items the patient was already charged for: on the same day in another claim, tests within a week."""
-    items = scope["claim_items"]
+    items = scope.reach(scope["claim_items"], 30)
     items = items.filter(items.category.isin(CARE) & (items.milli > 0))
     rows = items.select(
         "claim_id", "patient_id", "item_code", "settled_second", "is_visit",

@@ -20,7 +20,7 @@ def build(scope: Scope) -> list[ir.Table]:
     return [
         scope.keep("claim_readmission", _readmission(claims)),
         scope.keep("claim_overlap", _overlap(claims)),
-        scope.keep("claim_idle", _idle(claims)),
+        scope.keep("claim_idle", _idle(claims.filter(claims.month.isin(scope.detailed)))),
     ]
 
 
@@ -44,6 +44,9 @@ def _readmission(claims: ir.Table) -> ir.Table:
     known = rows.diagnosis.notnull()
     rows = rows.mutate(gap=days(rows.last_end), related=days(rows.related_end))
     by_patient = ibis.window(group_by="patient_id", order_by=["settled_second", "claim_id"])
+    # both gaps must lie in the year before: what is further back is not always at hand
+    seen = rows.last_end.lag().over(by_patient) >= rows.settled_second - YEAR * DAY
+    gap_before = ibis.ifelse(seen, rows.gap.lag().over(by_patient), ibis.null("float64"))
     return rows.select(
         "claim_id",
         claim_readmission_days=rows.gap,
@@ -52,7 +55,7 @@ def _readmission(claims: ir.Table) -> ir.Table:
         claim_readmission_15d=flag(rows.gap <= READMISSION),
         claim_double_stay=flag(rows.place_end >= rows.started_second + DAY),
         claim_split_stay=ibis.ifelse(known, flag(rows.related <= READMISSION), ibis.null("int64")),
-        claim_readmission_gap_change=(rows.gap - rows.gap.lag().over(by_patient)).abs(),
+        claim_readmission_gap_change=(rows.gap - gap_before).abs(),
     )
 
 

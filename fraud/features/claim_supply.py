@@ -13,7 +13,7 @@ SPAN = 90
 
 def build(scope: Scope) -> list[ir.Table]:
     """Parts of the claim table about drug supply, each with claim_id and features."""
-    fills = scope.keep("fills", _fills(scope["claim_items"]))
+    fills = scope.keep("fills", _fills(scope.reach(scope["claim_items"], SPAN)))
     rows = scope.keep("fills_past", _past(fills))
     for name, part in (("doctor_id", "class_doctors"), ("institution_id", "class_institutions")):
         found = distinct_before(_keyed(fills), ("patient_id", "drug_class"), name, SPAN, part)

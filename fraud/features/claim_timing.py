@@ -15,9 +15,9 @@ def build(scope: Scope) -> list[ir.Table]:
     claims = scope["claims"]
     timed = claims.filter((claims.is_visit == 1) & (claims.settled_second % DAY != 0))
     return [
-        scope.keep("claim_clock", _clock(claims)),
+        scope.keep("claim_clock", _clock(claims.filter(claims.month.isin(scope.detailed)))),
         scope.keep("claim_bursts", _bursts(timed.filter(timed.month.isin(scope.detailed)))),
-        scope.keep("claim_places", _places(timed)),
+        scope.keep("claim_places", _places(scope.reach(timed, 1))),
     ]
 
 

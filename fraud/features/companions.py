@@ -23,7 +23,8 @@ AGAIN = 3
 
 def build(scope: Scope) -> list[ir.Table]:
     """Part of the claim table about companions, with claim_id and features."""
-    visits = scope.keep("desk_visits", _visits(scope["claims"]))
+    # a day more: the days counted are whole ones
+    visits = scope.keep("desk_visits", _visits(scope.reach(scope["claims"], SPAN + 1)))
     pairs = scope.keep("meetings", _meetings(visits))
     met = scope.keep("meetings_past", _past(pairs))
     return [scope.keep("claim_companions", _claims(scope, met))]

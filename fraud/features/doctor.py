@@ -30,6 +30,4 @@ def build(scope: Scope) -> ir.Table:
 
 def attributes(scope: Scope, key: str) -> ir.Table:
     """Specialty and kind of institution of a doctor or department: the smallest text among its claims."""
-    claims = scope["claims"]
-    known = claims.filter(claims[key].notnull())
-    return known.group_by(key).agg(specialty=known.specialty.min(), kind=known.kind.min())
+    return entity.smallest(scope, scope["claims"], key, "specialty", "kind")

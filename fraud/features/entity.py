@@ -110,6 +110,14 @@ def volumes(scope: Scope, key: str) -> ir.Table:
     )
 
 
+def smallest(scope: Scope, claims: ir.Table, key: str, *columns: str) -> ir.Table:
+    """Smallest value of columns among an entity's claims of the year that ends in the scored month."""
+    known = claims.filter(claims[key].notnull())
+    monthly = known.group_by([key, "month"]).agg(**{c: known[c].min() for c in columns})
+    rows = monthly.inner_join(scope.window_calendar("attributes", scope.months, HISTORY), "month")
+    return rows.group_by([key, "scored_month"]).agg(**{c: rows[c].min() for c in columns})
+
+
 def window_rows(scope: Scope, key: str, *columns: str) -> ir.Table:
     """Claims with details (of `columns`, or all), once per scored month whose window holds them."""
     rows = scope["details"]
@@ -223,7 +231,7 @@ def assemble(
     extra : sequence of callables
         Make further parts by key and scored_month, after the shared ones are kept.
     attributes : Table
-        Master data by key, for peer groups.
+        Master data by key, or by key and scored_month, for peer groups.
     levels, scores
         See `fraud.features.entity_peers.peer_scores`.
     """
@@ -231,9 +239,10 @@ def assemble(
     wanted = {name.removeprefix(f"{entity}_") for name in catalog.of_entity(entity)}
     parts = [volumes(scope, key), mixes(scope, key, wanted | set(scores)), *concentrations(scope, key)]
     parts += [make(scope) for make in extra]
+    keys = [c for c in (key, "scored_month") if c in attributes.columns]
     kept = [scope.keep(f"{entity}_part{i}", part) for i, part in enumerate(parts)]
     table = join_all(active(scope, key), kept, [key, "scored_month"])
-    table = scope.keep(f"{entity}_joined", left(table, attributes, key))
+    table = scope.keep(f"{entity}_joined", left(table, attributes, keys))
     table = table.mutate(**{n: f(table) for n, f in DERIVED.items() if n in wanted})
     table = join_all(table, [peer_scores(table, key, levels, dict(scores))], [key, "scored_month"])
     measures = [m for m in table.columns if m in wanted]

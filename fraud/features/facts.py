@@ -60,9 +60,8 @@ def build(scope: Scope) -> ir.Table:
         ``stay_days``, ``diagnosis``, ``chapter``, ``kind`` (of institution), ``specialty`` and the
         patient's context.
     """
-    claims = scope.keep("claims_clean", _clean(scope))
-    refunds = scope.keep("refunds", _refunds(claims))
-    claims = left(claims, refunds, "claim_id")
+    refunds = scope.keep("refunds", _refunds(_settled(scope, REFUND_DAYS // 30 + 1)))
+    claims = left(_clean(scope), refunds, "claim_id")
     claims = claims.mutate(
         net_total=_net(claims.total, claims.refunded_total),
         net_fund=_net(claims.fund, claims.refunded_fund),
@@ -75,9 +74,14 @@ def _net(amount: Any, refunded: Any) -> ir.IntegerValue:
     return ibis.greatest(amount + refunded.fill_null(0), 0)
 
 
-def _clean(scope: Scope) -> ir.Table:
+def _settled(scope: Scope, before: int = 0) -> ir.Table:
+    """Claims of the months looked at, and of some `before`: what a refund undoes may be older."""
     claims = relation("claims")
-    claims = claims.filter(claims.month.between(scope.first, scope.last))
+    return claims.filter(claims.month.between(scope.first - before, scope.last))
+
+
+def _clean(scope: Scope) -> ir.Table:
+    claims = _settled(scope)
     claims = left(
         claims.mutate(doctor=known_id(claims.doctor_id)).drop("doctor_id"), _spread(), ["doctor", "month"]
     )
@@ -166,11 +170,14 @@ def _refunds(claims: ir.Table) -> ir.Table:
     The claim of the same visit comes first, then one of exactly the amount, then the latest. Only
     refunds settled by the end of the claim's own month count.
     """
-    undo = claims.filter(claims.is_visit == 0).select(
+    undo = claims.filter(claims.total_amount < 0).select(
         "patient_id", "institution_id", refund_id="claim_id", refund_visit="visit_id",
-        refund_second="settled_second", refund_month="month", refund_total="total", refund_fund="fund",
+        refund_second="settled_second", refund_month="month", refund_total="total_amount",
+        refund_fund="fund_amount",
     )  # fmt: skip
-    made = claims.filter(claims.is_visit == 1)
+    made = claims.filter(claims.total_amount >= 0).select(
+        "claim_id", "visit_id", "patient_id", "institution_id", "settled_second", "month", total="total_amount"
+    )
     pairs = made.inner_join(
         undo,
         [

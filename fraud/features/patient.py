@@ -16,8 +16,5 @@ def build(scope: Scope) -> ir.Table:
 
 def _attributes(scope: Scope) -> ir.Table:
     claims = scope["claims"]
-    band = (claims.age // 20).cast("int64")
-    known = claims.select("patient_id", "insurance_type", age_band=band)
-    return known.group_by("patient_id").agg(
-        insurance_type=known.insurance_type.min(), age_band=known.age_band.min()
-    )
+    banded = claims.mutate(age_band=(claims.age // 20).cast("int64"))
+    return entity.smallest(scope, banded, "patient_id", "insurance_type", "age_band")

@@ -1,5 +1,6 @@
 """What a build is about: the engine, the months scored and the months their history needs."""
 
+import datetime
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -84,6 +85,18 @@ class Scope:
     def detailed(self) -> tuple[int, ...]:
         """Months whose claims get features: those scored and those entities sum over."""
         return tuple(sorted({m - back for m in self.months for back in range(self.mix)}))
+
+    @property
+    def peered(self) -> tuple[int, ...]:
+        """Months that the claims of `detailed` are compared with."""
+        return tuple(sorted({m - back for m in self.detailed for back in range(PEERS)}))
+
+    def reach(self, rows: ir.Table, days: int) -> ir.Table:
+        """Rows (with ``settled_second``) that a window of `days` before a claim of `detailed` can hold."""
+        year, month = divmod(min(self.detailed), 12)
+        begin = datetime.date(year, month + 1, 1) - datetime.timedelta(days=days)
+        first_second = (begin - datetime.date(1970, 1, 1)).days * 86_400
+        return rows.filter(rows.settled_second >= first_second)
 
     @property
     def first(self) -> int:
