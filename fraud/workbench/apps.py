@@ -18,6 +18,7 @@ class WorkbenchConfig(AppConfig):
         super().import_models()
         import_module("fraud.workbench.desk")
         import_module("fraud.workbench.books")
+        import_module("fraud.workbench.learnt")
 
     def ready(self) -> None:
         """Load the guard: it notes when a session starts."""

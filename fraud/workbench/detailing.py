@@ -83,6 +83,20 @@ def replace_portions(content: "Content", cases: Mapping[str, Case], opened: set[
     load(Portion, ("case_id", "kind", "code", "name", "claims", "cents"), made)
 
 
+def add_portions(cases: list[int]) -> None:
+    """Add what cases that were just opened fall on to the sums over all cases."""
+    sums, portions = PortionSum._meta.db_table, Portion._meta.db_table
+    marks = ", ".join(["%s"] * len(cases))
+    added = ", ".join(f"{n} = {sums}.{n} + excluded.{n}" for n in ("cases", "claims", "cents"))
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"INSERT INTO {sums} (kind, code, name, cases, claims, cents) "  # noqa: S608
+            f"SELECT kind, code, MAX(name), COUNT(*), SUM(claims), SUM(cents) FROM {portions} "
+            f"WHERE case_id IN ({marks}) GROUP BY kind, code ON CONFLICT (kind, code) DO UPDATE SET {added}",
+            cases,
+        )
+
+
 def sum_portions() -> None:
     """Write the sums over all cases anew; whoever calls holds the trail's head: nobody comes between."""
     sums, portions = PortionSum._meta.db_table, Portion._meta.db_table

@@ -13,10 +13,17 @@ DETECTORS: dict[str, tuple[str, str]] = {
     "supervised": ("监督模型", "supervised model"),
     "anomaly": ("异常检测", "anomaly detection"),
     "random": ("随机抽查", "random slice"),
+    "learning": ("为学习而选", "chosen for learning"),
+    "novelty": ("新手法", "new schemes"),
 }
 _STRONGEST = 3
 """Reasons of a case that count, the strongest."""
 _BATCH = 1000
+
+
+def for_learning(row: Mapping[str, Any]) -> bool:
+    """Whether a suspicion is on the list for its outcome to teach: its first reason says so."""
+    return bool(row["reasons"]) and row["reasons"][0]["code"] == "learning"
 
 
 def marks_of(
@@ -27,7 +34,8 @@ def marks_of(
     Parameters
     ----------
     row : mapping
-        The suspicion, with ``subject_kind`` and ``reasons``; ``random`` where it was drawn, not ranked.
+        The suspicion, with ``subject_kind`` and ``reasons``; ``random`` where it was drawn, ``scheme``
+        where somebody took it out of a new scheme.
     claims, hits : iterable of mapping
         Scores and rule hits of its evidence claims.
 
@@ -39,6 +47,8 @@ def marks_of(
     """
     if row.get("random") and not row["rank"]:
         return {("detector", "random")}
+    if row.get("scheme") or for_learning(row):
+        return {("detector", "novelty" if row.get("scheme") else "learning")}
     told = list(claims)
     found = {("rule", str(h["rule"])) for h in hits if not h["snoozed"]}
     if found:

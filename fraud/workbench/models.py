@@ -152,6 +152,12 @@ class Case(models.Model):
                 name="case_decided_figures",
                 condition=models.Q(decided_on__isnull=False),
             ),
+            # how often each month's list was right
+            models.Index(
+                fields=["month", "source", "outcome"],
+                name="case_month_outcome",
+                condition=models.Q(decided_on__isnull=False),
+            ),
             models.Index(fields=["assignee"], condition=models.Q(open=True), name="case_mine"),
             # how much of the random slice was taken
             models.Index(

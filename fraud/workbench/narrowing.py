@@ -26,7 +26,13 @@ OUTCOMES: dict[str, tuple[str, str]] = {
     "cleared": ("排除", "cleared"),
     "recovered": ("已追回", "recovered"),
 }
-SOURCES: dict[str, tuple[str, str]] = {"ranked": ("清单", "ranked"), "random": ("随机抽查", "random slice")}
+SOURCES: dict[str, tuple[str, str]] = {
+    "ranked": ("清单", "ranked"),
+    "random": ("随机抽查", "random slice"),
+    "learning": ("为学习而选", "chosen for learning"),
+    "scheme": ("新手法", "new scheme"),
+}
+"""How a case came to be; the same words mark it."""
 NARROWING: dict[str, tuple[str, str]] = {
     **MARK_KINDS,
     "region": ("地区", "region"),

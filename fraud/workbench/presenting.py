@@ -112,7 +112,7 @@ def evidence_rows(
         own, opened = lines.get(claim.pk), place < OPENED_CLAIMS
         made.append({
             "claim": claim,
-            "cells": [_cell(name, claim.facts.get(name)) for name, *_ in columns],
+            "cells": evidence_cells(claim.facts, columns),
             "rules": [names.get(code) or code for code in claim.rules],
             "verdict": marked.get(claim.claim_id, ""),
             "lines": own and {
@@ -121,6 +121,11 @@ def evidence_rows(
             },
         })  # fmt: skip
     return made
+
+
+def evidence_cells(facts: Mapping[str, Any], columns: list[tuple[str, str]]) -> list[str]:
+    """Facts of a claim as the cells of `columns`."""
+    return [_cell(name, facts.get(name)) for name, *_ in columns]
 
 
 def shown_lines(rows: list[dict[str, Any]], names: Mapping[str, str]) -> list[dict[str, Any]]:

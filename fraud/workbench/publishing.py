@@ -13,19 +13,22 @@ from django.utils import timezone
 from fraud.errors import DataError
 from fraud.runs import RUN_TABLES, RunFolder, read_manifest
 from fraud.workbench import trail, workflow
+from fraud.workbench.contests import keep_contest
 from fraud.workbench.deadlines import due_on
 from fraud.workbench.desk import Lines, Timeline
 from fraud.workbench.detailing import lines_of, replace_portions, sum_portions, timelines_of
 from fraud.workbench.details import cents
 from fraud.workbench.keyed import Rows
 from fraud.workbench.loading import load, load_objects, reserve, store
-from fraud.workbench.marks import marks_of, remember_words, replace_marks
+from fraud.workbench.marks import for_learning, marks_of, remember_words, replace_marks
 from fraud.workbench.models import Case, Evidence, Ring, RuleHit, Run, Step, Suspicion, Unit
 from fraud.workbench.run_contents import Content, read_contents
+from fraud.workbench.schemes import keep_schemes
 from fraud.workbench.scope import units_of
 
 _TABLES = ("suspicions", "claims_scored", "rule_hits", "rings", "ring_members")
 _BATCH = 1000
+SCHEME = "新手法"
 _NEWEST = (
     "month", "score", "at_risk_cents", "expected_cents", "status", "top_reason", "top_reason_en",
     "rule_marks", "ring_id", "claims", "source",
@@ -95,15 +98,16 @@ def publish(
             return Published(run.month, already=True)
         contents = read_contents(folder, run, names or {}, dataset)
         remember_words({code: (name, "") for code, (name, _) in contents.names.items()} | dict(words or {}))
+        keep_contest(contents, manifest.get("model") or {})
         opened = updated = drawn = 0
         for part in contents.parts():
-            fresh, old = _write(part)
+            fresh, old = write_cases(part)
             opened, updated = opened + fresh, updated + old
             drawn += sum(bool(s.get("random")) for s in part.suspicions)
         Ring.objects.bulk_create(_rings(folder, run), batch_size=_BATCH)
         trail.record(
             by, "published", f"run:{run.month}", fingerprint=run.fingerprint, opened=opened, updated=updated,
-            drawn=drawn,
+            drawn=drawn, schemes=keep_schemes(contents),
         )  # fmt: skip
         sum_portions()
     return Published(run.month, opened, updated)
@@ -127,7 +131,7 @@ def _rows(folder: Path, table: str) -> Rows:
     return pq.read_table(folder / f"{table}.parquet", columns=[c.name for c in RUN_TABLES[table]]).to_pylist()
 
 
-def _write(content: Content) -> tuple[int, int]:
+def write_cases(content: Content) -> tuple[int, int]:
     """Cases and their frozen rationales; how many were opened and how many updated."""
     ids = [s["suspicion_id"] for s in content.suspicions]
     cases: dict[str, Case] = {}
@@ -149,8 +153,7 @@ def _write(content: Content) -> tuple[int, int]:
         _copy(case, row, content)
         if case.pk is None and before is not None and before.outcome == "cleared":
             case.status = "previously_cleared"  # the run may not have known of it
-        if row.get("random"):
-            case.source = "random"
+        case.source = _source(row, case.source)
     for case, key in zip(fresh, reserve(Case, len(fresh)), strict=True):
         case.pk = key
     load_objects(Case, fresh)
@@ -162,6 +165,15 @@ def _write(content: Content) -> tuple[int, int]:
     load(Unit, ("case_id", "kind", "code"), _units(content, cases, [c.pk for c in old]))
     load_objects(Step, _listings(content, cases, opened), but=("id",))
     return len(fresh), len(old)
+
+
+def _source(row: dict[str, Any], before: str) -> str:
+    """How a case came to be: what was drawn, or taken out of a new scheme, stays so."""
+    if row.get("random") or before == "random":
+        return "random"
+    if row.get("scheme") or before == "scheme":
+        return "scheme"
+    return "learning" if for_learning(row) else "ranked"
 
 
 def _copy(case: Case, row: dict[str, Any], content: Content) -> None:
@@ -185,10 +197,17 @@ def _listings(content: Content, cases: Mapping[str, Case], opened: set[str]) -> 
         case = cases[row["suspicion_id"]]
         new = row["suspicion_id"] in opened
         yield Step(
-            case=case, at=now, actor="publish", action="listed", from_state="" if new else case.state,
-            to_state=workflow.START if new else case.state,
-            text=f"{row['month']} " + (f"第 {row['rank']} 位" if row["rank"] else "随机抽查"),
+            case=case, at=now, actor=row.get("by", "publish"), action="listed",
+            from_state="" if new else case.state, to_state=workflow.START if new else case.state,
+            text=f"{row['month']} {_where(row)}",
         )  # fmt: skip
+
+
+def _where(row: dict[str, Any]) -> str:
+    """Where a suspicion stood, in the words that `step_text` retells."""
+    if row.get("scheme"):
+        return f"{SCHEME} {row['scheme']}"
+    return f"第 {row['rank']} 位" if row["rank"] else "随机抽查"
 
 
 def _marks(content: Content, cases: Mapping[str, Case]) -> dict[Case, set[tuple[str, str]]]:
@@ -245,16 +264,8 @@ def _evidence(content: Content, key: int, suspicion: int, place: int, claim_id: 
     claim = content.claims.get(claim_id, {})
     return (
         key, suspicion, place, claim_id, claim.get("score"), cents(claim.get("amount_at_risk")),
-        claim.get("rule_hits") or [], claim.get("ring_id") or "", _placed(content, claim_id),
+        claim.get("rule_hits") or [], claim.get("ring_id") or "", content.placed(claim_id),
     )  # fmt: skip
-
-
-def _placed(content: Content, claim_id: str) -> dict[str, Any]:
-    """Facts of a claim with the regions of its institution and its insured person, where they are known."""
-    facts = content.facts.get(claim_id, {})
-    told = {"region": f"institution:{facts.get('institution_id')}",
-            "insured_region": f"patient:{facts.get('patient_id')}"}  # fmt: skip
-    return facts | {name: content.regions[key] for name, key in told.items() if key in content.regions}
 
 
 def _hits(content: Content, suspicion: int, row: dict[str, Any]) -> Iterator[RuleHit]:

@@ -18,6 +18,8 @@ PERMISSIONS: dict[str, tuple[str, str]] = {
     "forms.import": ("传回填好的表", "read filled-in forms"),
     "names.view": ("看姓名与证件号", "see names and certificate numbers"),
     "figures.view": ("看统计", "see the figures"),
+    "schemes.take": ("为新手法的结算立案", "open cases of new schemes"),
+    "model.view": ("看模型对比", "compare the models"),
     "slice.set": ("设定随机抽查份额", "set the random slice"),
     "audits.export": ("导出结论", "export decisions"),
     "trail.view": ("看审计轨迹", "see the audit trail"),
@@ -28,7 +30,7 @@ _READ = frozenset({"list.view", "case.view"})
 _AUDITOR = _READ | {
     "case.take", "case.review", "case.note", "case.reply", "forms.export", "forms.import", "names.view",
 }  # fmt: skip
-_SENIOR = _AUDITOR | {"case.assign", "case.second_review", "case.archive"}
+_SENIOR = _AUDITOR | {"case.assign", "case.second_review", "case.archive", "schemes.take"}
 
 ROLES: dict[str, tuple[str, str, frozenset[str]]] = {
     "auditor": ("稽核员", "auditor", _AUDITOR),
@@ -37,9 +39,21 @@ ROLES: dict[str, tuple[str, str, frozenset[str]]] = {
         "负责人",
         "department head",
         _SENIOR
-        | {"case.conclude", "case.recover", "figures.view", "slice.set", "audits.export", "trail.view"},
+        | {
+            "case.conclude",
+            "case.recover",
+            "figures.view",
+            "model.view",
+            "slice.set",
+            "audits.export",
+            "trail.view",
+        },  # fmt: skip
     ),
-    "data_scientist": ("数据分析员", "data scientist", _READ | {"figures.view", "audits.export"}),
+    "data_scientist": (
+        "数据分析员",
+        "data scientist",
+        _READ | {"figures.view", "model.view", "audits.export"},
+    ),
     "read_only": ("只读", "read-only", _READ),
     "administrator": ("系统管理员", "administrator", frozenset({"accounts.manage", "trail.view"})),
 }

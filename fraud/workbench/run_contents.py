@@ -4,7 +4,8 @@ Tables are kept in columns; only the rows of the part at hand are Python objects
 hundred thousand does not take gigabytes.
 """
 
-from collections.abc import Iterator, Mapping
+import json
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -16,7 +17,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from fraud.errors import DataError
-from fraud.runs import RUN_TABLES
+from fraud.runs import RUN_TABLES, read_manifest
 from fraud.schema import TABLES
 from fraud.workbench.detailing import ring_claims, subjects_of
 from fraud.workbench.details import Details, DetailTables, cents, read_tables
@@ -30,7 +31,7 @@ _FACTS = (
     "visit_type", "settled_at", "started_at", "ended_at", "patient_id", "doctor_id", "department_id",
     "institution_id", "diagnosis_code", "total_amount", "fund_amount",
 )  # fmt: skip
-_SCORES = ("claim_id", "score", "p_supervised", "rule_hits", "ring_id", "amount_at_risk")
+_SCORES = ("claim_id", "score", "p_supervised", "rule_hits", "ring_id", "amount_at_risk", "expected_recovery")
 _HITS = (
     "claim_id", "rule", "result", "amount_at_issue", "sentence_zh", "sentence_en", "exemptions_zh",
     "exemptions_en", "line_ids", "snoozed",
@@ -50,6 +51,13 @@ class Content:
     regions: dict[str, str]
     details: Details
     rings: dict[str, Rows]
+
+    def placed(self, claim_id: str) -> dict[str, Any]:
+        """Facts of a claim with the regions of its institution and its insured person, where known."""
+        facts = self.facts.get(claim_id, {})
+        told = {"region": f"institution:{facts.get('institution_id')}",
+                "insured_region": f"patient:{facts.get('patient_id')}"}  # fmt: skip
+        return facts | {name: self.regions[key] for name, key in told.items() if key in self.regions}
 
 
 @dataclass
@@ -73,6 +81,10 @@ class RunContents:
         Claims drawn at random.
     beside : list of dict
         Those of them that the list does not rank, as suspicions.
+    groups : list of dict
+        Groups of odd claims that no label explains.
+    contest : dict
+        What the challenger made of the month; empty without one.
     """
 
     folder: Path
@@ -86,6 +98,13 @@ class RunContents:
     rings: Keyed | None = None
     drawn: set[str] = field(default_factory=set)
     beside: Rows = field(default_factory=list)
+    groups: Rows = field(default_factory=list)
+    contest: dict[str, Any] = field(default_factory=dict)
+
+    def of_claims(self, claim_ids: Iterable[str]) -> Content:
+        """What there is of some claims that no suspicion may rest on."""
+        rows = [{"subject_kind": "claim", "subject_id": c, "evidence_claim_ids": [c]} for c in claim_ids]
+        return self._part(rows)
 
     def parts(self) -> Iterator[Content]:
         """The list in its order, part by part, and what was drawn beside it."""
@@ -132,13 +151,15 @@ def read_contents(
         set(listed["claim"].to_pylist()), len(list_), folder, run.fingerprint, run.month
     )
     evidence = pc.list_flatten(list_["evidence_claim_ids"]).cast(pa.string())
-    more = pa.array([r["subject_id"] for r in beside], pa.string())
+    groups, contest = _learnt(folder, "new_schemes.json", []), _learnt(folder, "challenger.json", {})
+    learnt = [*(c for g in groups for c in g["claim_ids"]), *strongest(contest)]
+    more = pa.array([*(r["subject_id"] for r in beside), *learnt], pa.string())
     wanted = pc.unique(pa.chunked_array([*evidence.chunks, more]))
     found = RunContents(
         folder, run, names,
         Keyed(_chosen(folder / "claims_scored.parquet", _SCORES, wanted), "claim_id"),
         Keyed(_chosen(folder / "rule_hits.parquet", _HITS, wanted), "claim_id"),
-        rings=ring_claims(folder, listed["ring"]), drawn=drawn, beside=beside,
+        rings=ring_claims(folder, listed["ring"]), drawn=drawn, beside=beside, groups=groups, contest=contest,
     )  # fmt: skip
     if dataset is not None:
         facts = _facts(dataset, wanted)
@@ -152,6 +173,18 @@ def read_contents(
         found.facts, found.regions = Keyed(facts, "claim_id"), _regions(dataset)
         found.tables = read_tables(dataset, run.month, wanted, subjects)
     return found
+
+
+def _learnt(folder: Path, name: str, absent: Any) -> Any:
+    """A JSON file of the run, where its manifest names one."""
+    named = {o["name"] for o in (read_manifest(folder) or {}).get("outputs", ())}
+    return json.loads((folder / name).read_text(encoding="utf-8")) if name in named else absent
+
+
+def strongest(contest: Mapping[str, Any]) -> list[str]:
+    """Strongest claims of the examples that only one of two models lists."""
+    sides = (contest.get(side, {}) for side in ("champion", "challenger"))
+    return [e["strongest_claim"] for side in sides for e in side.get("only", {}).get("examples", ())]
 
 
 def _subjects(list_: pa.Table, kind: str) -> pa.Array:

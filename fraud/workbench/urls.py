@@ -3,7 +3,18 @@
 from django.conf import settings
 from django.urls import path
 
-from fraud.workbench import batch, drill, exchange, naming, notes, office, office_figures, saved_views, views
+from fraud.workbench import (
+    batch,
+    drill,
+    exchange,
+    learning_pages,
+    naming,
+    notes,
+    office,
+    office_figures,
+    saved_views,
+    views,
+)
 
 urlpatterns = [
     path("", office.home, name="home"),
@@ -30,6 +41,10 @@ urlpatterns = [
     path("runs/<int:run_id>/plotly.min.js", office.plotly, name="plotly"),
     path("figures/", office_figures.figures_page, name="figures"),
     path("figures/share/", office_figures.set_share, name="set_share"),
+    path("schemes/", learning_pages.scheme_list, name="schemes"),
+    path("schemes/<int:scheme_id>/", learning_pages.scheme_page, name="scheme"),
+    path("schemes/<int:scheme_id>/take/", learning_pages.scheme_take, name="scheme_take"),
+    path("model/", learning_pages.model_page, name="model"),
     path("forms/", exchange.forms_page, name="forms"),
     path("forms/read/", exchange.form_in, name="form_in"),
     path("forms/<str:form>/workbook/", exchange.form_out, name="form_out"),

@@ -35,6 +35,7 @@ from fraud.workbench.presenting import (
     shown_lines,
 )
 from fraud.workbench.roles import ROLES
+from fraud.workbench.schemes import holding
 from fraud.workbench.scope import limits, visible
 from fraud.workbench.sight import Sight, sight, star_reasons
 from fraud.workbench.speech import moment, spoken
@@ -161,6 +162,7 @@ def _case_page(
         "parts": parts(case) if seen.whole else parts_of(seen, case.subject_kind),
         "related": related(case, request.user, seen),
         "timeline": picture(case.subject_kind, seen_past(past.rows, case, seen), own) if past else None,
+        "schemes": holding(own),
         "comments": case.comments.order_by("id"),
         "files": case.attachments.order_by("id"),
         "file_types": ",".join(TYPES),

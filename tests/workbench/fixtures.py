@@ -46,7 +46,7 @@ def template() -> Path:
         account.set_unusable_password()
         account.save()
         account.groups.set([Group.objects.get_or_create(name=role)[0] for role in roles])
-    publish(write_run(HOME / "runs"), "test", NAMES)
+    publish(write_run(HOME / "runs", learnt=True), "test", NAMES)
     attach(Case.objects.get(pk=1), Account.objects.get(username="auditor"), "a.txt", BytesIO(b"a"), 1)
     for account in Account.objects.order_by("pk"):
         ReplySheet.objects.create(pk=account.pk, account=account, name="a.xlsx", form="notice")

@@ -1,5 +1,6 @@
 """Small run folders, written as scoring writes them."""
 
+import json
 from pathlib import Path
 
 import pandas as pd
@@ -34,12 +35,48 @@ def suspicions(month: str, subjects: list[tuple[str, str, float]]) -> pd.DataFra
     )  # fmt: skip
 
 
+LEARNT = [f"N{i}" for i in range(8)]
+"""Claims of the run folder's groups of odd claims: the first six, and the last two."""
+
+
+def groups() -> list[dict]:
+    """Two groups of odd claims, as `fraud.pipeline.new_schemes` tells them."""
+    said = {"said_zh": "复诊次数13（全部一般为2）", "said_en": "claims with this doctor 13 (usually 2)"}
+    feature = {"name": "claim_x", "group": "g", "title_zh": "复诊次数", "title_en": "claims", **said,
+               "value": 13.0, "usual": 2.0, "below": 0.855}  # fmt: skip
+    place = {"kind": "institution", "id": "H1", "claims": 5, "said_zh": "其中5/6笔在同一机构 H1",
+             "said_en": "5/6 of them at one institution, H1"}  # fmt: skip
+    return [
+        {"group_id": f"N-{k}", "claims": len(ids), "patients": len(ids), "amount": 100.0 * len(ids),
+         "alike": 0.8, "sentence_zh": "", "sentence_en": "", "features": [feature], "places": places,
+         "claim_ids": ids, "examples": [{"claim_id": ids[0], "amount": 100.0}]}
+        for k, (ids, places) in enumerate(((LEARNT[:6], [place]), (LEARNT[6:], [])))
+    ]  # fmt: skip
+
+
+def challenger(listed: str = "P1", strongest: str = "P1-a") -> dict:
+    """What a challenger made of the month, as `fraud.backtest.overlap` tells it."""
+    example = {"subject_kind": "patient", "subject_id": listed, "claims": 2, "amount_at_risk": 1800.0,
+               "score": 0.5, "strongest_claim": strongest, "own_score": 0.9, "other_score": 0.2,
+               "other_place": 9}  # fmt: skip
+    other = {**example, "subject_kind": "claim", "subject_id": "N7", "strongest_claim": "N7"}
+    side = {"listed": 4, "money": 13800.0, "expected": 6900.0}
+    return {
+        "version": "8", "until": "2025-05", "experiment": "wider", "claims": 8, "capacity": 200,
+        "rank_correlation": {"score": 0.75, "expected_recovery": 0.875},
+        "top": [{"first": 20, "both": 15, "share": 0.75}],
+        "champion": {**side, "only": {"cases": 1, "money": 1800.0, "examples": [example]}},
+        "challenger": {**side, "only": {"cases": 1, "money": 100.0, "examples": [other]}},
+    }  # fmt: skip
+
+
 def write_run(
     out: Path,
     month: str = "2025-06",
     subjects: list | None = None,
     fingerprint: str = "f1",
     pages: bool = True,
+    learnt: bool = False,
 ) -> Path:
     subjects = SUBJECTS if subjects is None else subjects
     claims = [
@@ -47,6 +84,12 @@ def write_run(
          "ring_id": "R1" if s == "R1" else "", "amount_at_risk": m, "expected_recovery": m * 0.9}
         for _, s, m in subjects for x in "ab"
     ]  # fmt: skip
+    if learnt:
+        claims += [
+            {"claim_id": c, "month": month, "score": 0.1, "anomaly": 0.99, "rule_hits": [], "ring_id": "",
+             "amount_at_risk": 100.0, "expected_recovery": 10.0}
+            for c in LEARNT
+        ]  # fmt: skip
     hits = [
         {"rule": "P-DUP-DRUG", "knowledge": "", "claim_id": f"{s}-a", "month": month, "result": "suspicious",
          "severity": "warn", "amount_at_issue": 12.34, "items": ["X1"], "partners": [], "line_ids": [],
@@ -76,7 +119,11 @@ def write_run(
         write_table(suspicions(month, subjects) if subjects else None, "suspicions", run.part)
         if pages:
             (run.part / "rings.html").write_text("<!doctype html><script>1</script>团伙", encoding="utf-8")
-        run.write_manifest({"fingerprint": fingerprint, "totals": {"claims": len(claims)}})
+        model = {"name": "city", "version": "7", "until": "2025-04"} if learnt else {}
+        if learnt:
+            (run.part / "new_schemes.json").write_text(json.dumps(groups()), encoding="utf-8")
+            (run.part / "challenger.json").write_text(json.dumps(challenger()), encoding="utf-8")
+        run.write_manifest({"fingerprint": fingerprint, "totals": {"claims": len(claims)}, "model": model})
     return run.final
 
 

@@ -17,7 +17,8 @@ pytestmark = pytest.mark.skipif(
 PAGES = {
     "head": [
         "/cases/", "/cases/?state=cleared&rule=P-DUP-DRUG", "/cases/drill/", "/cases/1/", "/cases/3/",
-        "/cases/1/claims/1/", "/forms/", "/figures/", "/trail/", "/password/", "/accounts/", "/cases/999/",
+        "/cases/1/claims/1/", "/forms/", "/figures/", "/schemes/", "/schemes/1/", "/model/", "/trail/",
+        "/password/", "/accounts/", "/cases/999/",
     ],
     "admin": ["/accounts/", "/trail/", "/cases/"],
 }  # fmt: skip
@@ -51,6 +52,7 @@ def test_nothing_serious_on_any_page(chrome, site, tmp_path):
         site.home / "runs",
         "2025-07",
         [("patient", "Z1", 900.0), ("doctor", "D7", 500.0), ("ring", "R1", 99.0)],
+        learnt=True,
     )
     site.fraud("publish", "runs/2025-07", "--dataset", str(data))
     (site.home / "names.csv").write_text("subject_id,name\nZ1,Li\n", encoding="utf-8")
@@ -88,7 +90,7 @@ def _sheet_and_names(chrome, site, address, folder) -> dict[str, list[str]]:
     chrome.until("location.pathname.endsWith('/names/') && document.querySelector('td')")
     found["names"] = serious(chrome)
     chrome._call("Network.setCookie", name="language", value="en", url=address)
-    for page in ("/cases/", "/cases/1/", "/figures/"):
+    for page in ("/cases/", "/cases/1/", "/figures/", "/schemes/1/", "/model/"):
         visit(chrome, f"{address}{page}", "html[lang=en]")
         found[f"English {page}"] = serious(chrome)
     return found

@@ -85,12 +85,12 @@ def test_a_part_that_fails_takes_the_parts_before_it_along(tmp_path, monkeypatch
             raise RuntimeError("the disk is full")
         return original(content)
 
-    original = publishing._write
-    monkeypatch.setattr(publishing, "_write", fail)
+    original = publishing.write_cases
+    monkeypatch.setattr(publishing, "write_cases", fail)
     with pytest.raises(RuntimeError):
         publishing.publish(run, "test")
     assert (_told(), Run.objects.count(), TrailEntry.objects.count()) == before
-    monkeypatch.setattr(publishing, "_write", original)
+    monkeypatch.setattr(publishing, "write_cases", original)
     assert publishing.publish(run, "test").opened == len(MANY)
     assert publishing.publish(run, "test").already
     assert connection.vendor == "sqlite"

@@ -24,6 +24,8 @@ ARGUMENTS = {
     "attachment": [1, 1],
     "ring_pictures": [1],
     "plotly": [1],
+    "scheme": [1],
+    "scheme_take": [1],
     "account": [1],
     "names": [1],
     "form_out": ["clues"],
@@ -48,6 +50,7 @@ POSTED = {
     "sign_out",
     "take",
     "act",
+    "scheme_take",
     "export",
     "account",
 }

@@ -23,6 +23,8 @@ from fraud.workbench.desk import VERDICTS
 from fraud.workbench.excel_in import OUTCOMES as SHEET_OUTCOMES
 from fraud.workbench.forms import FORMS
 from fraud.workbench.models import Case, Step
+from fraud.workbench.narrowing import SOURCES
+from fraud.workbench.publishing import SCHEME
 from fraud.workbench.roles import ROLES
 from fraud.workbench.workflow import REASONS, SCHEMES, STATES, TRANSITIONS
 
@@ -45,6 +47,18 @@ _WORDS: dict[str, Words] = {
     "action": {t.code: (t.zh, t.en) for t in TRANSITIONS.values()} | {"listed": ("列入清单", "listed")},
     "verdict": VERDICTS,
     "reason": {code: words for own in REASONS.values() for code, words in own.items()},
+    "source": SOURCES,
+    "source_why": {
+        "random": ("从全部结算随机抽取，与得分和理由无关", "drawn at random, whatever its score"),
+        "learning": (
+            "查它的结论最能教会模型，不表示更可疑",
+            "its outcome teaches the model most; it is not more suspicious",
+        ),
+        "scheme": (
+            "从新手法中立案，模型概率不高",
+            "taken out of a new scheme; the model gives it a low probability",
+        ),
+    },
 }
 
 
@@ -105,6 +119,8 @@ def step_text(step: Step) -> str:
     if step.action != "listed":
         return step.text
     month, _, told = step.text.partition(" ")
+    if told.startswith(SCHEME):
+        return f"{speech.month(month)} {gettext('新手法')} {told.removeprefix(SCHEME).strip()}"
     rank = "".join(c for c in told if c.isdecimal())
     words = gettext("第 %(rank)s 位") % {"rank": rank} if rank else gettext("随机抽查")
     return f"{speech.month(month)} {words}"
