@@ -158,9 +158,16 @@ def _random(f: Figures, _: Mapping[str, str], s: Any) -> Iterator[Advice]:
     # an interval narrows with the square root of what it rests on
     needed = max(FEW_RANDOM, math.ceil(drawn * (width / s.random_width) ** 2) if wide else FEW_RANDOM)
     share = min(1.0, math.ceil(100 * needed / listed) / 100)
-    words = percent(width) if math.isfinite(width) else "–"
-    zh = f"多抽随机样本：{months} 个月只有 {drawn} 件，查出比例的区间宽 {words}（要求 {s.random_width:.0%}）；约需 {needed} 件"
-    en = f"audit more at random: {drawn} in {months} months, the interval of the share found is {words} wide ({s.random_width:.0%} is asked for); about {needed} are needed"
+    words = (
+        (
+            f"，查出比例的区间宽 {percent(width)}（要求 {s.random_width:.0%}）",
+            f", the interval of the share found is {percent(width)} wide ({s.random_width:.0%} is asked for)",
+        )
+        if wide and drawn
+        else ("", "")
+    )
+    zh = f"多抽随机样本：{months} 个月只有 {drawn} 件{words[0]}；约需 {needed} 件"
+    en = f"audit more at random: {drawn} in {months} months{words[1]}; about {needed} are needed"
     yield Advice(
         "random_share",
         "watch" if drawn < FEW_RANDOM else "note",

@@ -112,8 +112,9 @@ def _fall(f: Figures, s: Any) -> Iterator[Check]:
         return
     level = "act" if gap["high"] < -s.hit_rate_drop else "watch" if gap["high"] < 0 else "good"
     words = f"{gap['value']:+.0%} ({gap['low']:+.0%} – {gap['high']:+.0%})"
-    zh = f"最近 {s.recent_months} 个已成熟月份命中率 {spread(recent['rate'])}，此前 {spread(before['rate'])}，差 {words}"
-    en = f"hit rate of the latest {s.recent_months} matured months {spread(recent['rate'])}, before {spread(before['rate'])}, difference {words}"
+    span = f"{recent['months'][0]} – {recent['months'][-1]}"
+    zh = f"{span} 命中率 {spread(recent['rate'])}，此前 {spread(before['rate'])}，差 {words}"
+    en = f"hit rate of {span} {spread(recent['rate'])}, before {spread(before['rate'])}, difference {words}"
     yield Check("fall", level, zh, en)
 
 
@@ -253,7 +254,8 @@ def _drift(f: Figures, s: Any) -> Iterator[Check]:
     stops = [d for d in recent if d["levels"]["stop"]]
     whole = [d for d in recent if d["whole"] in ("warn", "stop")]
     warns = [d for d in recent if d["levels"]["warn"]]
-    level = "act" if stops else "watch" if whole or len(warns) > 1 else "note" if warns else "good"
+    data = [d for d in warns if any(o["level"] == "warn" for o in d["others"])]  # no single feature's
+    level = "act" if stops else "watch" if whole or data else "note" if warns else "good"
     names = lambda found: ", ".join(d["month"] for d in found) or "–"  # noqa: E731
     zh = f"最近 {len(recent)} 个月漂移：停止级 {names(stops)}；特征或评分大面积改变 {names(whole)}；警告级 {names(warns)}"
     en = f"drift in the latest {len(recent)} months: stops {names(stops)}; features or scores at large {names(whole)}; warnings {names(warns)}"

@@ -189,9 +189,10 @@ class _Look:
         learnt = every[of_fair & every["learning"].astype(bool)]
         months = by_month(own, [run.month for run in fair], self.last, s.maturity_months)
         ripe = [m["month"] for m in months if m["ripe"]]
+        late = max(len(ripe) - s.recent_months, -(-len(ripe) // 2))  # some must be left to compare with
         recent, before = (
-            together(own[own["month"].isin(chosen)])
-            for chosen in (ripe[-s.recent_months :], ripe[: -s.recent_months])
+            {"months": chosen, **together(own[own["month"].isin(chosen)])}
+            for chosen in (ripe[late:], ripe[:late])
         )
         same = [run for run in fair if run.manifest["experiment"]["target"] == self.kind]
         scored = scored_of(self.engine, same, every, self.kind, self.known)
@@ -199,6 +200,7 @@ class _Look:
             "lists": months,
             "in_sample": [run.month for run in self.runs if run.in_sample],
             "together": together(own),
+            "kinds": [{"kind": k, **together(own[own["subject_kind"] == k])} for k in _kinds(own)],
             "learning": together(learnt),
             "recent": recent,
             "before": before,
@@ -224,15 +226,15 @@ class _Look:
 
     def _model(self) -> dict[str, Any]:
         """The model of the latest month: its age, what it promised, who made it champion."""
-        model = dict(self.now.manifest["model"]) if self.now else {}
+        model = dict(self.now.manifest["model"]) if self.now else {"name": self.name, "version": ""}
         counts = {"months": None, "until": "", "newer": 0, "share": None}
         counts |= {"known": len(self.known), "confirmed": int(self.known["label"].sum())}
-        if not model.get("version"):
+        if not model["version"]:
             return {"model": model, "age": counts, "promised": {}, "switch": {}}
         begin = pd.Timestamp(month_text(month_number(model["until"]) + 1) + "-01")
         newer = int((self.known["decided_at"] >= begin).sum())
         age = counts | {
-            "months": month_number(self.last) - month_number(model["until"]),
+            "months": max(0, month_number(self.last) - month_number(model["until"])),
             "until": model["until"],
             "newer": newer,
             "share": newer / len(self.known) if len(self.known) else None,
@@ -362,6 +364,11 @@ class _Look:
 
     def _note(self, zh: str, en: str) -> None:
         self.notes.append({"zh": zh, "en": en})
+
+
+def _kinds(cases: pd.DataFrame) -> list[str]:
+    """Kinds of subject on the lists."""
+    return sorted({str(kind) for kind in cases["subject_kind"]})
 
 
 def _earlier(run: Tested) -> float:

@@ -16,6 +16,7 @@ from fraud.report.backtest_page import (
     share,
     span,
 )
+from fraud.report.content import KIND_WORDS
 from fraud.report.rendering import asset, template
 
 VERDICT_WORDS = {
@@ -88,6 +89,7 @@ def render_monitor(figures: Mapping[str, Any]) -> str:
         estimates=estimate_rows(live["estimates"]) if live["estimates"] else [],
         trust=TRUST_WORDS[live["estimates"]["trust"]] if live["estimates"] else ("", ""),
         apart=[MEASURE_WORDS[m] for m in live["estimates"].get("contradicted", ())],
+        kinds=[(k, *KIND_WORDS[k["kind"]]) for k in figures["kinds"]],
         moved=moved(figures["drift"][-figures["settings"]["recent_months"] :]),
         burdens=burdens(live),
         groups=figures["groups"][:GROUPS],
