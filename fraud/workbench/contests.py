@@ -63,7 +63,7 @@ def compared(contest: Contest, account: Account) -> dict[str, Any]:
     sides = [_side(words, told[side]) for side, words in SIDES.items() if side in told]
     return {
         "sides": [] if limited else sides,
-        "top": [] if limited else told.get("top", []),
+        "top": [] if limited else [{**t, "percent": 100 * t["share"]} for t in told.get("top", ())],
         "examples": examples,
     }
 

@@ -119,11 +119,11 @@ def step_text(step: Step) -> str:
     if step.action != "listed":
         return step.text
     month, _, told = step.text.partition(" ")
-    if told.startswith(SCHEME):
-        return f"{speech.month(month)} {gettext('新手法')} {told.removeprefix(SCHEME).strip()}"
     rank = "".join(c for c in told if c.isdecimal())
-    words = gettext("第 %(rank)s 位") % {"rank": rank} if rank else gettext("随机抽查")
-    return f"{speech.month(month)} {words}"
+    where = gettext("第 %(rank)s 位") % {"rank": rank} if rank else gettext("随机抽查")
+    if told.startswith(SCHEME):
+        where = f"{words('scheme', 'source')} {told.removeprefix(SCHEME).strip()}"
+    return f"{speech.month(month)} {where}"
 
 
 @register.inclusion_tag("workbench/language.html", takes_context=True)
