@@ -49,8 +49,12 @@ PAGES = {
 CASE_PAGES = 5
 
 
-def run_folder(home: Path, suspicions: int) -> tuple[Path, Path]:
-    """A run folder and its dataset: two claims a suspicion, two lines a claim."""
+def run_folder(home: Path, suspicions: int, learnt: int = 0) -> tuple[Path, Path]:
+    """A run folder and its dataset: two claims a suspicion, two lines a claim.
+
+    With `learnt`, the claims of so many of the last suspicions are taken off the list and form ten groups of
+    odd claims, and a challenger's comparison lies beside.
+    """
     from fraud.runs import RUN_TABLES, RunFolder
 
     draw = np.random.default_rng(5)
@@ -75,6 +79,9 @@ def run_folder(home: Path, suspicions: int) -> tuple[Path, Path]:
         }
         for place, i in enumerate(order.tolist(), 1)
     ]  # fmt: skip
+    off = set(rows[i]["subject_id"] for i in range(n - learnt, n))
+    odd = [c for r in rows if r["subject_id"] in off for c in r["evidence_claim_ids"]]
+    rows = [r for r in rows if r["subject_id"] not in off]
     scored = {
         "claim_id": claim, "month": [MONTH] * 2 * n, "score": np.repeat(score, 2), "p_supervised": None,
         "anomaly": np.repeat(score, 2), "rule_hits": [["P-DUP-DRUG"]] * 2 * n, "ring_id": [""] * 2 * n,
@@ -91,6 +98,8 @@ def run_folder(home: Path, suspicions: int) -> tuple[Path, Path]:
             else:
                 made = schema.empty_table()
             pq.write_table(made, run.part / f"{table}.parquet")
+        if learnt:
+            _write_learnt(run.part, odd, rows)
         run.write_manifest({"fingerprint": f"speed-{n}", "totals": {"claims": 2 * n}})
     data = home / "data"
     data.mkdir()
@@ -112,6 +121,27 @@ def run_folder(home: Path, suspicions: int) -> tuple[Path, Path]:
     }  # fmt: skip
     pq.write_table(_money(pa.table(lines)), data / "lines.parquet")
     return run.final, data
+
+
+def _write_learnt(folder: Path, odd: list[str], rows: list[dict]) -> None:
+    """Ten groups of odd claims, and ten examples of what only the champion lists."""
+    said = {"said_zh": "同医师90天复诊次数13（全部一般为2）", "said_en": "claims with this doctor, 90 days 13 (usually 2)"}
+    features = [{"name": f"claim_{k}", "value": 13.0, "usual": 2.0, "below": 0.86, **said} for k in range(4)]
+    step = len(odd) // 10
+    groups = [
+        {"group_id": f"N-{k:010x}", "claims": step, "patients": step, "amount": 100.0 * step, "alike": 0.8,
+         "features": features, "places": [], "claim_ids": odd[k * step : (k + 1) * step]}
+        for k in range(10)
+    ]  # fmt: skip
+    only = [{"subject_kind": r["subject_kind"], "subject_id": r["subject_id"], "claims": 2,
+             "amount_at_risk": r["amount_at_risk"], "score": r["score"], "own_score": r["score"],
+             "strongest_claim": r["evidence_claim_ids"][0], "other_score": 0.1, "other_place": 9} for r in rows[:10]]  # fmt: skip
+    side = {"listed": len(rows), "money": 1e6, "expected": 1e5, "only": {"cases": 10, "money": 1e4, "examples": only}}
+    told = {"version": "2", "until": MONTH, "experiment": "other", "rank_correlation": {"score": 0.9, "expected_recovery": 0.9},
+            "top": [{"first": 200, "both": 190, "share": 0.95}], "champion": side,
+            "challenger": {**side, "only": {"cases": 0, "money": 0.0, "examples": []}}}  # fmt: skip
+    for name, content in (("new_schemes.json", groups), ("challenger.json", told)):
+        (folder / name).write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
 
 
 def _typed(table: pa.Table, schema: pa.Schema) -> pa.Table:

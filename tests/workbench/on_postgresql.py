@@ -12,23 +12,24 @@ import pytest
 from fraud.settings import WorkbenchSettings
 from fraud.workbench.configure import set_up
 
-PEOPLE, CASES = ("a", "b", "c", "d"), 40
+PEOPLE, CASES, ODD = ("a", "b", "c", "d"), 40, 6
 
 
 def work(folder: Path) -> None:
     from django.db import connections
-    from run_folders import NAMES, write_run
+    from run_folders import LEARNT, NAMES, write_run
 
     from fraud.workbench.accounts import save_account
-    from fraud.workbench.cases import Given, act, take_next
+    from fraud.workbench.cases import Given, Refused, act, take_next
     from fraud.workbench.models import Account
     from fraud.workbench.publishing import publish
+    from fraud.workbench.scheme_cases import open_cases
 
     many = [("patient", f"Q{i:03d}", 100.0 + i) for i in range(CASES)]
-    run = write_run(folder, "2025-06", many)
-    start, published, taken = threading.Barrier(len(PEOPLE)), [], []
+    run = write_run(folder, "2025-06", many, learnt=True)
+    start, published, taken, opened, refused = threading.Barrier(len(PEOPLE)), [], [], [], []
     for name in PEOPLE:
-        save_account(name, "auditor", "rivers and 7 mountains", "test")
+        save_account(name, "senior_auditor", "rivers and 7 mountains", "test")
 
     def person(name: str) -> None:
         account = Account.objects.get(username=name)
@@ -38,6 +39,12 @@ def work(folder: Path) -> None:
         while (case := take_next(account)) is not None:
             taken.append(case.pk)
             act(case.pk, "clear", account, case.version, Given(reason="season"))
+        start.wait()
+        for claims in (LEARNT[:3], LEARNT[2:6]):  # all of them want the same claims
+            try:
+                opened.extend(open_cases(1, claims, account))
+            except Refused:
+                refused.append(name)
         connections.close_all()
 
     threads = [threading.Thread(target=person, args=(name,)) for name in PEOPLE]
@@ -47,6 +54,8 @@ def work(folder: Path) -> None:
         thread.join()
     assert sorted(published) == [0, 0, 0, CASES], published
     assert len(taken) == len(set(taken)) == CASES, (len(taken), len(set(taken)))
+    assert len(opened) == len(set(opened)) == ODD, (opened, refused)
+    assert len(refused) == 2 * len(PEOPLE) - 2
 
 
 def check() -> None:
@@ -58,7 +67,7 @@ def check() -> None:
     from fraud.workbench.models import Account, Step
 
     assert trail.verify().whole
-    assert Step.objects.count() == 3 * CASES
+    assert Step.objects.count() == 3 * CASES + ODD
     assert [d["outcome"] for d in decisions()] == ["cleared"] * 3 * CASES  # two claims each
     for sql in (
         "UPDATE workbench_step SET actor = 'x'",
@@ -74,6 +83,7 @@ def check() -> None:
     client.force_login(Account.objects.get(username="a"))
     assert client.get("/cases/?state=cleared&q=Q0").status_code == 200
     assert client.get("/cases/1/").status_code == 200
+    assert client.get("/schemes/").status_code == client.get("/schemes/1/").status_code == 200
     for query in ("sort=due", "sort=probability&doctor=D1", "due=overdue", "q=Q001-a"):
         assert client.get(f"/cases/?{query}").status_code == 200, query
     assert client.get("/cases/drill/?by=item&state=cleared").status_code == 200

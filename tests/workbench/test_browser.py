@@ -268,6 +268,9 @@ def test_pictures_of_the_documentation(chrome, site, scored, sample, tmp_path):
     chrome.run("document.querySelector('.languages [value=zh-hans]').click()")
     chrome.until("document.documentElement.lang == 'zh-CN'")
 
+    visit(chrome, f"{address}/schemes/", ".scheme")
+    picture(chrome, "workbench-schemes")
+
     site.run(DECIDE)
     visit(chrome, f"{address}/figures/", ".bars")
     picture(chrome, "workbench-figures")
