@@ -112,7 +112,7 @@ def _fall(f: Figures, s: Any) -> Iterator[Check]:
         return
     level = "act" if gap["high"] < -s.hit_rate_drop else "watch" if gap["high"] < 0 else "good"
     words = f"{gap['value']:+.0%} ({gap['low']:+.0%} – {gap['high']:+.0%})"
-    span = f"{recent['months'][0]} – {recent['months'][-1]}"
+    span = " – ".join(dict.fromkeys((recent["months"][0], recent["months"][-1])))
     zh = f"{span} 命中率 {spread(recent['rate'])}，此前 {spread(before['rate'])}，差 {words}"
     en = f"hit rate of {span} {spread(recent['rate'])}, before {spread(before['rate'])}, difference {words}"
     yield Check("fall", level, zh, en)

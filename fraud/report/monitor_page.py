@@ -78,7 +78,7 @@ def render_monitor(figures: Mapping[str, Any]) -> str:
         verdict=VERDICT_WORDS[figures["verdict"]],
         levels=LEVEL_WORDS,
         checks=[(c, *CHECK_WORDS[c["code"]]) for c in figures["checks"]],
-        commands={a["code"]: a["command"] for a in figures["advice"]},
+        commands=_commands(figures),
         hits=_hits(figures["lists"]),
         proofs=_proofs(figures),
         cuts=CUTS,
@@ -98,6 +98,19 @@ def render_monitor(figures: Mapping[str, Any]) -> str:
         span=span,
         style=asset("report.css") + asset("backtest.css") + asset("monitor.css"),
     )
+
+
+def _commands(figures: Mapping[str, Any]) -> dict[str, str]:
+    """Command that makes each piece that may be missing; what is advised where it is."""
+    dataset, out = (figures["commands"][k] for k in ("dataset", "out"))
+    month = figures["month"]
+    plain = {
+        "score": f"fraud score {dataset} --month {month} --out {out}",
+        "retrain": f"fraud train {dataset} --until {month}",
+        "backtest": f"fraud backtest {dataset} --from {month} --to {month} --out {out}",
+        "random_share": "[workbench] random_share = 0.1",
+    }
+    return plain | {a["code"]: a["command"] for a in figures["advice"]}
 
 
 def _hits(lists: Sequence[Mapping[str, Any]]) -> Any:
