@@ -42,14 +42,15 @@ def live(scored: pd.DataFrame, ways: Sequence[str]) -> dict[str, Any]:
         "confirmed": confirmed,
         "random": int(decided["random"].sum()),
         "all": compared(decided, ways) if enough else {},
-        "roc_auc": _auc(decided) if enough else dict.fromkeys(("value", "low", "high"), math.nan),
+        "roc_auc": auc(decided) if enough else dict.fromkeys(("value", "low", "high"), math.nan),
         "calibration": calibration(decided) if enough else {},
         "burden": {g: burden(told, g) for g in GROUPS if g in told} if len(told) else {},
         "estimates": estimate(told).told() if len(told) else {},
     }
 
 
-def _auc(decided: pd.DataFrame) -> dict[str, float]:
+def auc(decided: pd.DataFrame) -> dict[str, float]:
+    """ROC AUC of the score among decided subjects; how many are confirmed does not move it."""
     label, score = decided["label"].to_numpy(float), decided["score"].to_numpy(float)
     value, low, high = evaluate.bootstrap(evaluate.roc_auc, label, score)
     return {"value": value, "low": low, "high": high}

@@ -14,7 +14,7 @@ from fraud.backtest.told import figures as tested_figures
 from fraud.backtest.told import plain
 from fraud.engines import Engine, dataset_tables
 from fraud.errors import FraudError
-from fraud.monitor import advice, by_month, checks, judged, live, together, verdict
+from fraud.monitor import advice, auc, by_month, checks, judged, live, together, verdict
 from fraud.monitor.lists import difference
 from fraud.pipeline.frames import dataset_name, decisions, labels, months_with_claims, opened
 from fraud.pipeline.past_months import (
@@ -329,7 +329,7 @@ class _Look:
         capacity = int(best.manifest["settings"]["list"]["capacity"])
         told = tested_figures(scores, capacity, self._ways())
         kept = {k: told[k] for k in ("capacity", "ways", "all", "monthly", "calibration", "estimates")}
-        return about | kept
+        return about | kept | {"roc_auc": auc(scores[scores["label"].notna()])}
 
     def _scores(self, run: Tested) -> pd.DataFrame | None:
         """Scores of a back-test with the decisions known now, no later ones."""

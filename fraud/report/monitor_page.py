@@ -88,6 +88,7 @@ def render_monitor(figures: Mapping[str, Any]) -> str:
         reliability=_reliability(live["calibration"]),
         estimates=estimate_rows(live["estimates"]) if live["estimates"] else [],
         trust=TRUST_WORDS[live["estimates"]["trust"]] if live["estimates"] else ("", ""),
+        wide=_wide(live["estimates"], figures["settings"]["random_width"]),
         apart=[MEASURE_WORDS[m] for m in live["estimates"].get("contradicted", ())],
         kinds=[(k, *KIND_WORDS[k["kind"]]) for k in figures["kinds"]],
         moved=moved(figures["drift"][-figures["settings"]["recent_months"] :]),
@@ -147,8 +148,15 @@ def _promises(figures: Mapping[str, Any]) -> list[tuple[str, str, Any, Any, Any]
     unknown = dict.fromkeys(("value", "low", "high"), math.nan)
     precision = lambda found: found["ways"]["model"]["average_precision"] if found else unknown  # noqa: E731
     orders = precision(tested), precision(live["all"])
+    tested_auc = figures["backtest"].get("roc_auc", unknown)
     return [
-        ("AUC（按概率）", "AUC, by probability", promised.get("roc_auc", unknown), unknown, live["roc_auc"]),
+        (
+            "AUC（按概率）",
+            "AUC, by probability",
+            promised.get("roc_auc", unknown),
+            tested_auc,
+            live["roc_auc"],
+        ),
         (
             "平均精度（训练按概率，其余按预期追回）",
             "average precision: at training by probability, else by expected recovery",
@@ -161,6 +169,12 @@ def _promises(figures: Mapping[str, Any]) -> list[tuple[str, str, Any, Any, Any]
 def _reliability(told: Mapping[str, Any]) -> Any:
     label = "概率与实际 stated against observed share confirmed"
     return pictures.reliability(told["curve"], label) if told else None
+
+
+def _wide(estimates: Mapping[str, Any], bound: float) -> bool:
+    """Whether the interval of the share of all fraud found says little."""
+    recall = estimates["joined"]["recall"] if estimates else {"high": 0.0, "low": 0.0}
+    return bool(recall["high"] - recall["low"] > bound)
 
 
 def moved(drift: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
