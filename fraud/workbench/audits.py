@@ -2,7 +2,7 @@
 
 import csv
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
@@ -22,7 +22,8 @@ from fraud.workbench.models import Account, Case, Evidence
 from fraud.workbench.scope import limits
 from fraud.workbench.sight import shows
 
-_OUTCOMES = {"fraud": "confirmed", "innocent": "cleared"}
+OUTCOMES = {"fraud": "confirmed", "innocent": "cleared"}
+"""What a word on a claim makes of it, once its case is decided."""
 _BATCH = 500
 _Weight = tuple[int, datetime | None, int]
 
@@ -49,13 +50,13 @@ def decisions(
     claims: dict[tuple[str, str], tuple[_Weight, dict[str, Any]]] = {}
     for start in range(0, len(decided), _BATCH):
         part = decided[start : start + _BATCH]
-        said, evidence = _said(part), _evidence(part, account)
+        said, evidence = newest_words(c.pk for c in part), _evidence(part, account)
         for case in part:
             key = (case.subject_kind, case.subject_id)
             rows.setdefault(key, []).append(((2, case.decided_at, case.pk), _row(case, *key)))
             for claim in evidence.get(case.pk, ()):
                 word = said.get((case.pk, claim))
-                outcome = _OUTCOMES[word] if word else case.outcome
+                outcome = OUTCOMES[word] if word else case.outcome
                 weight = (1 if word else 0, case.decided_at, case.pk)
                 known = claims.get(("claim", claim))
                 if known is None or known[0] < weight:
@@ -82,9 +83,10 @@ def _row(case: Case, kind: str, subject: str, outcome: str = "") -> dict[str, An
     }
 
 
-def _said(cases: list[Case]) -> dict[tuple[int, str], str]:
-    """Newest word by case and claim."""
-    found = Verdict.objects.filter(case__in=cases).order_by("id").values_list("case", "claim_id", "verdict")
+def newest_words(cases: Iterable[int]) -> dict[tuple[int, str], str]:
+    """What was said last of claims of some cases, by case and claim."""
+    own = Verdict.objects.filter(case__in=sorted(cases)).order_by("id")
+    found = own.values_list("case", "claim_id", "verdict")
     return {(case, claim): verdict for case, claim, verdict in found}
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from django.db.models import QuerySet
 
-from fraud.workbench.desk import Verdict
+from fraud.workbench.audits import OUTCOMES, newest_words
 from fraud.workbench.details import cents
 from fraud.workbench.learnt import NewScheme, OddClaim
 from fraud.workbench.models import Account, Case, Evidence
@@ -18,7 +18,6 @@ from fraud.workbench.sight import parties_of, shows
 from fraud.workbench.speech import spoken
 
 _BATCH = 500
-_OUTCOMES = {"fraud": "confirmed", "innocent": "cleared"}
 
 
 def keep_schemes(contents: RunContents) -> int:
@@ -169,27 +168,23 @@ def fates(claim_ids: Iterable[str], account: Account | None = None) -> dict[str,
     found: dict[str, tuple[tuple[Any, ...], Fate]] = {}
     for start in range(0, len(ids), _BATCH):
         known = Evidence.objects.filter(claim_id__in=ids[start : start + _BATCH])
-        if account is not None and limits(account):
-            known = known.filter(suspicion__case__in=visible(account))
         names = ("subject_kind", "subject_id", "state", "outcome", "decided_at")
         rows = list(
             known.values_list("claim_id", "suspicion__case", *(f"suspicion__case__{n}" for n in names))
         )
-        said = _said({row[1] for row in rows})
+        cases = {row[1] for row in rows}
+        if account is not None and limits(account):  # of these few only: all it may see are many
+            cases = set(visible(account).filter(pk__in=cases).values_list("pk", flat=True))
+            rows = [row for row in rows if row[1] in cases]
+        said = newest_words(cases)
         for claim, case, kind, subject, state, outcome, at in rows:
-            word = said.get((case, claim)) if outcome else None
             own = (kind, subject) == ("claim", claim)
+            word = said.get((case, claim)) if outcome and not own else None
             weight = (bool(outcome), own, word is not None, at.isoformat() if at else "", case)
-            fate = Fate(case, state, _OUTCOMES[word] if word else outcome)
+            fate = Fate(case, state, OUTCOMES[word] if word else outcome)
             if claim not in found or found[claim][0] < weight:
                 found[claim] = (weight, fate)
     return {claim: fate for claim, (_, fate) in found.items()}
-
-
-def _said(cases: Iterable[int]) -> dict[tuple[int, str], str]:
-    """Newest word by case and claim."""
-    rows = Verdict.objects.filter(case__in=sorted(cases)).order_by("id")
-    return {(case, claim): word for case, claim, word in rows.values_list("case", "claim_id", "verdict")}
 
 
 def holding(claim_ids: Iterable[str]) -> list[tuple[int, str]]:

@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 from run_folders import LEARNT, challenger, groups, write_run
 
 from fraud.errors import DataError
@@ -18,7 +19,7 @@ from fraud.workbench.audits import decisions
 from fraud.workbench.books import Mark
 from fraud.workbench.cases import Given, Refused, act
 from fraud.workbench.contests import rates
-from fraud.workbench.desk import Lines, Portion, PortionSum, Timeline
+from fraud.workbench.desk import Lines, Portion, PortionSum, Timeline, Verdict
 from fraud.workbench.detailing import sum_portions
 from fraud.workbench.learnt import Contest, NewScheme, OddClaim
 from fraud.workbench.marks import for_learning
@@ -175,13 +176,20 @@ def test_what_became_of_a_group(browser, people, scheme):
     second = act(second.pk, "take", boss, second.version)
     mark(second, boss, second.subject_id, "innocent")
     Case.objects.filter(pk=second.pk).update(outcome="confirmed", open=False, decided_at=first.opened_at)
-    found = fates(LEARNT)
-    assert {c: f.outcome for c, f in found.items()} == {"N0": "cleared", "N1": "cleared", "N2": ""}
-    told = {(d["subject_id"], d["outcome"], d["reason"]) for d in decisions()}
-    assert ("N0", "cleared", "scheme") in told
+    listed = Case.objects.get(subject_id="P1", month="2025-08")
+    for claim, word in (("N3", "innocent"), ("N4", "")):  # a listed case rests on them too
+        Evidence.objects.create(suspicion=listed.suspicions.latest("id"), place=9, claim_id=claim, facts={})
+        if word:
+            Verdict.objects.create(case=listed, actor="test", claim_id=claim, verdict=word)
+    Case.objects.filter(pk=listed.pk).update(outcome="confirmed", open=False, decided_at=timezone.now())
+    found = {c: f.outcome for c, f in fates(LEARNT).items()}
+    assert found == {"N0": "cleared", "N1": "confirmed", "N2": "", "N3": "cleared", "N4": "confirmed"}
+    told = {d["subject_id"]: d["outcome"] for d in decisions()}
+    assert {c: o for c, o in found.items() if o} == {c: told[c] for c in found if c in told}
+    assert {d["reason"] for d in decisions() if d["subject_id"] == "N0"} == {"scheme"}
     page = browser("read_only").get(f"/schemes/{scheme.pk}/").content.decode()
     assert f'href="/cases/{first.pk}/"' in page
-    assert "已在案 3 笔 · 确认 0 · 排除 2" in " ".join(
+    assert "已在案 5 笔 · 确认 2（200 元） · 排除 2" in " ".join(
         browser("read_only").get("/schemes/").content.decode().split()
     )
     earlier = NewScheme.objects.get(run__month="2025-06", place=1)
