@@ -124,12 +124,17 @@ _WAYS = {"amount": ("只按金额", "by amount alone"), "rules": ("只按规则"
 def proof(f: Figures, s: Any) -> tuple[str, Figures]:
     """What ranking is judged by: the months as published where enough is decided, else the back-test."""
     live = f["live"]
-    if live["all"] and live["decided"] >= s.ranking_decided and live["confirmed"] >= s.ranking_confirmed:
+    if live["all"] and _enough(live, s):
         return "live", live["all"]
     tested = f["backtest"].get("all") or {}
     if tested:
         return "backtest", tested
     return ("live", live["all"]) if live["all"] else ("", {})
+
+
+def _enough(found: Figures, s: Any) -> bool:
+    """Whether so many decisions can be expected to tell two orders apart."""
+    return bool(found["decided"] >= s.ranking_decided and found["confirmed"] >= s.ranking_confirmed)
 
 
 def _ranking(f: Figures, s: Any) -> Iterator[Check]:
@@ -138,13 +143,14 @@ def _ranking(f: Figures, s: Any) -> Iterator[Check]:
         zh_way, en_way = _WAYS[way]
         lead = found.get("ways", {}).get(way, {}).get("lead")
         if not known(lead):
-            if way == "amount" or found:
+            if way == "amount" or way in found.get("ways", {}):
                 zh = f"结论太少，不能说模型排序是否优于“{zh_way}”"
                 en = f"too few decisions to say whether the model ranks better than {en_way}"
                 yield Check(f"ranking_{way}", "unknown", zh, en)
             continue
         assert lead is not None
-        level = "good" if lead["low"] > 0 else "act" if lead["high"] < 0 else "watch"
+        unsure = "watch" if _enough(found, s) else "unknown"
+        level = "good" if lead["low"] > 0 else "act" if lead["high"] < 0 else unsure
         at_zh, at_en = _SOURCES[source]
         own = found["ways"]["model"]["average_precision"]["value"]
         words = f"{lead['value']:+.2f} ({lead['low']:+.2f} – {lead['high']:+.2f})"

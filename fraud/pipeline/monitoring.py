@@ -289,7 +289,7 @@ class _Look:
     def _tested(self) -> dict[str, Any]:
         """Back-tests of the champion and of the challenger, with what is decided by now."""
         champion = self._identity(self.now)
-        challenger = challenged(self.now) if self.now else {}
+        challenger = challenged(self.now) if self.now and champion else {}
         if challenger:
             challenger |= self._evidence(champion, challenger)
         spans = {"champion": self._span(champion), "version": champion.get("version", "")}

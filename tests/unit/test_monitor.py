@@ -187,6 +187,7 @@ EVIDENCE = {"all": {"lead": LEAD}, "random": {}, "months": ["2026-07"]}
         ({"live__all": ranked((0.1, -0.1, 0.3))}, "ranking_rules", "watch"),
         ({"live__all": ranked((-0.2, -0.3, -0.1)), "live__decided": 99}, "ranking_amount", "good"),
         ({"live__all": {}, "backtest": {}}, "ranking_amount", "unknown"),
+        ({"live__all": ranked((0.1, -0.1, 0.3)) | {"decided": 40}, "live__decided": 40, "backtest": {}}, "ranking_amount", "unknown"),
         ({"live__roc_auc": {"value": 0.6, "low": 0.5, "high": 0.7}}, "promise", "act"),
         ({"live__roc_auc": {"value": 0.7, "low": 0.6, "high": 0.76}}, "promise", "watch"),
         ({"promised": {}}, "promise", "unknown"),
