@@ -179,7 +179,18 @@ def test_stored_scripts_are_shown_as_text(browser, people, case):
 
 
 @pytest.mark.parametrize(
-    "address", ["/cases/", "/cases/1/", "/cases/2/", "/trail/", "/accounts/", "/password/"]
+    "address",
+    [
+        "/cases/",
+        "/cases/1/",
+        "/cases/2/",
+        "/schemes/",
+        "/schemes/1/",
+        "/model/",
+        "/trail/",
+        "/accounts/",
+        "/password/",
+    ],
 )
 def test_nothing_inline(browser, address):
     """The content policy would stop it, so it must not be there."""
