@@ -50,7 +50,7 @@ class SparkSettings(_Section):
 
     conf: dict[str, str | int | float | bool] = Field(
         {},
-        description="Any entry of Spark's own configuration, such as `spark.executor.memory = \"8g\"`; those that answers depend on, or that other settings decide, are refused.",
+        description='Any entry of Spark\'s own configuration, such as `spark.executor.memory = "8g"`; those that answers depend on, or that other settings decide, are refused.',
     )
     shuffle_partitions: int = Field(
         0,
@@ -97,6 +97,10 @@ class EngineSettings(_Section):
     spill: str = Field(
         "",
         description="Folder for spilled data; empty for a temporary folder beside the output (Spark: its own).",
+    )
+    feature_store: str = Field(
+        "",
+        description="Folder where claim features of months already built are kept, one folder a dataset; a new month then builds only its own. The results are the same. Empty to build every month anew.",
     )
     master: str = Field(
         "local[2]",
@@ -145,7 +149,8 @@ class DriftSettings(_Section):
     """``[drift]``: how far a month may differ from those before it; a stop refuses to score."""
 
     missing_share: Share = Field(
-        0.1, description="Below this share of its usual claims an institution's data (or of refunds) are missing."
+        0.1,
+        description="Below this share of its usual claims an institution's data (or of refunds) are missing.",
     )
     institution_weight: Share = Field(
         0.01,
@@ -165,7 +170,8 @@ class DriftSettings(_Section):
     )
     codes_stop: Share = Field(0.3, description="Stop there: a renumbered code table.")
     repeats_warn: Share = Field(
-        0.005, description="Warn from this share of claims that are there twice, beyond twice the usual share."
+        0.005,
+        description="Warn from this share of claims that are there twice, beyond twice the usual share.",
     )
     repeats_stop: Share = Field(0.02, description="Stop there: a day or a file delivered twice.")
     population_warn: float = Field(
@@ -260,43 +266,58 @@ class MonitorSettings(_Section):
     """``[monitor]``: when `fraud monitor` says watch or act (docs/monitor.md)."""
 
     maturity_months: int = Field(
-        3, ge=0, description="Months after which most decisions about a list are in; younger lists are shown, and left out where months are compared."
+        3,
+        ge=0,
+        description="Months after which most decisions about a list are in; younger lists are shown, and left out where months are compared.",
     )
     recent_months: int = Field(
         3, ge=1, description="Latest months that are compared with those before, and looked at for drift."
     )
     decided: int = Field(
-        20, ge=2, description="Fewest decided suspicions that a hit rate, probabilities and money are judged by; half of it per side where months or models are compared."
+        20,
+        ge=2,
+        description="Fewest decided suspicions that a hit rate, probabilities and money are judged by; half of it per side where months or models are compared.",
     )
     hit_rate: Share = Field(
-        0.2, description="Share of the decided suspicions to be confirmed: watch below it, act where the whole 95 % interval is below."
+        0.2,
+        description="Share of the decided suspicions to be confirmed: watch below it, act where the whole 95 % interval is below.",
     )
     hit_rate_drop: Share = Field(
-        0.1, description="Watch where the latest matured months hit surely less than those before, act where surely by more than this."
+        0.1,
+        description="Watch where the latest matured months hit surely less than those before, act where surely by more than this.",
     )
     ranking_decided: int = Field(
-        100, ge=10, description="Fewest decisions about the months as published by which ranking is judged; with fewer, the back-test is."
+        100,
+        ge=10,
+        description="Fewest decisions about the months as published by which ranking is judged; with fewer, the back-test is.",
     )
     ranking_confirmed: int = Field(20, ge=3, description="Fewest confirmed ones among them.")
     promise_drop: Share = Field(
-        0.05, description="Watch where the AUC that came is surely below the one promised at training, act where surely by more than this."
+        0.05,
+        description="Watch where the AUC that came is surely below the one promised at training, act where surely by more than this.",
     )
     calibration_ratio: float = Field(
-        2.0, gt=1, description="Act where surely fewer than this part of the suspicions to be confirmed were; watch wherever the interval misses the stated share."
+        2.0,
+        gt=1,
+        description="Act where surely fewer than this part of the suspicions to be confirmed were; watch wherever the interval misses the stated share.",
     )
     recovery_ratio: float = Field(
-        2.0, gt=1, description="Act where surely less than this part of the expected money was recovered; watch where surely less than expected."
+        2.0,
+        gt=1,
+        description="Act where surely less than this part of the expected money was recovered; watch where surely less than expected.",
     )
     age_months: int = Field(6, ge=1, description="Watch a model trained so many months ago.")
     newer_share: Share = Field(
         0.3, description="Watch where this share of all known decisions came after the training."
     )
     random_width: Share = Field(
-        0.3, description="More random audits are advised where the 95 % interval of the share of all fraud found is wider."
+        0.3,
+        description="More random audits are advised where the 95 % interval of the share of all fraud found is wider.",
     )
     rule_decided: int = Field(10, ge=1, description="Fewest decided hits that a rule is judged by.")
     rule_hit_rate: Share = Field(
-        0.2, description="A rule is to be reviewed where the whole 95 % interval of its share confirmed is below this."
+        0.2,
+        description="A rule is to be reviewed where the whole 95 % interval of its share confirmed is below this.",
     )
     learning_confirmed: int = Field(
         100, ge=1, description="Places for learning are advised below so many known confirmed subjects."
@@ -406,19 +427,35 @@ class WorkbenchSettings(_Section):
         "password",
         description="How people sign in: password (local accounts), or ldap (fraud[ldap]) or oidc (fraud[oidc]) beside local accounts.",
     )
-    ldap_url: str = Field("", description="Directory, such as ldaps://ldap.example:636; password of the bind account from FRAUD_WORKBENCH_LDAP_PASSWORD.")
-    ldap_start_tls: bool = Field(True, description="Whether a connection by ldap:// is turned into TLS; without either, passwords are refused.")
+    ldap_url: str = Field(
+        "",
+        description="Directory, such as ldaps://ldap.example:636; password of the bind account from FRAUD_WORKBENCH_LDAP_PASSWORD.",
+    )
+    ldap_start_tls: bool = Field(
+        True,
+        description="Whether a connection by ldap:// is turned into TLS; without either, passwords are refused.",
+    )
     ldap_bind_dn: str = Field("", description="Account that looks people up; empty for none.")
-    ldap_people: str = Field("", description="Where people are looked for, such as ou=people,dc=example,dc=org.")
-    ldap_filter: str = Field("(uid=%(user)s)", description="Filter that finds a person by the name signed in with.")
-    ldap_groups: str = Field("", description="Where groups are looked for; a group (groupOfNames) named as a role gives the role.")
-    oidc_client: str = Field("", description="Client id at the identity provider; its secret from FRAUD_WORKBENCH_OIDC_SECRET.")
+    ldap_people: str = Field(
+        "", description="Where people are looked for, such as ou=people,dc=example,dc=org."
+    )
+    ldap_filter: str = Field(
+        "(uid=%(user)s)", description="Filter that finds a person by the name signed in with."
+    )
+    ldap_groups: str = Field(
+        "", description="Where groups are looked for; a group (groupOfNames) named as a role gives the role."
+    )
+    oidc_client: str = Field(
+        "", description="Client id at the identity provider; its secret from FRAUD_WORKBENCH_OIDC_SECRET."
+    )
     oidc_authorization_url: str = Field("", description="Provider's authorization endpoint.")
     oidc_token_url: str = Field("", description="Provider's token endpoint.")
     oidc_user_url: str = Field("", description="Provider's user-info endpoint.")
     oidc_keys_url: str = Field("", description="Provider's JSON Web Key Set.")
     oidc_name_claim: str = Field("preferred_username", description="Claim that holds the account's name.")
-    oidc_roles_claim: str = Field("roles", description="Claim that lists roles by their codes; others are ignored.")
+    oidc_roles_claim: str = Field(
+        "roles", description="Claim that lists roles by their codes; others are ignored."
+    )
     attachments: str = Field(
         "runs/workbench.files",
         description="Folder of the files attached to cases; back it up with the database.",
@@ -455,7 +492,12 @@ class Settings(_Section):
 
         ``[engine.spark]`` stays out also because Spark's entries may hold secrets.
         """
-        left_out: Any = {"engine": {"threads", "spill", "spark"}, "tracking": True, "promotion": True, "monitor": True}
+        left_out: Any = {
+            "engine": {"threads", "spill", "feature_store", "spark"},
+            "tracking": True,
+            "promotion": True,
+            "monitor": True,
+        }
         return self.model_dump(exclude=left_out)
 
 

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import ibis.expr.types as ir
 
-from fraud.features import claim, department, doctor, entity, facts, institution, patient, peers
+from fraud.features import claim, department, doctor, entity, facts, institution, patient
 from fraud.features.catalog import ENTITIES, claim_context, features, of_entity
 from fraud.features.measures import left
 from fraud.features.scope import Engine, Progress, Scope
+from fraud.features.store import FeatureStore
 
 BUILDERS: dict[str, Callable[[Scope], ir.Table]] = {
     "patient": patient.build,
@@ -47,6 +48,7 @@ def build(
     entities: Sequence[str] = ENTITIES,
     window_months: int = 1,
     progress: Progress | None = None,
+    store: Path | None = None,
 ) -> FeatureTables:
     """Build the features of claims and entities for the months asked for.
 
@@ -62,6 +64,9 @@ def build(
         Entities active in so many trailing months get a row.
     progress : callable or None
         Called with (stage, done, total).
+    store : Path or None
+        Folder of this dataset where claim features of months are kept and taken from; see
+        `fraud.features.store`. The result is the same with and without it.
 
     Returns
     -------
@@ -71,7 +76,8 @@ def build(
     """
     scope = Scope(engine, tuple(sorted(set(months))), window_months, progress, STAGES)
     facts.build(scope)
-    peers.assign(scope)
+    if store is not None:
+        scope.use(FeatureStore(store, scope))
     claim.build(scope)
     entity.details(scope)
     names, skipped = _available(scope)

@@ -15,6 +15,7 @@ from fraud.features import (
     claim_supply,
     claim_timing,
     companions,
+    peers,
 )
 from fraud.features.measures import join_all, left, ratio
 from fraud.features.scope import Scope
@@ -26,7 +27,7 @@ THEMES = (
     claim_timing,
     claim_crowd,
     claim_conflicts,
-    claim_lines,  # keeps the items that the next three read
+    claim_lines,
     claim_items,
     claim_bundles,
     claim_supply,
@@ -40,7 +41,22 @@ IDS = ("claim_id", "month", "patient_id", "doctor_id", "department_id", "institu
 
 
 def build(scope: Scope) -> ir.Table:
-    """Keep ``fx_claim``: ids, context and every claim feature, for the claims of `Scope.detailed`."""
+    """Keep ``fx_claim``: ids, context and every claim feature, for the claims of `Scope.summed`.
+
+    Also what its charge and its days were expected to be (``charge_expected``, cents, and ``days_expected``).
+    Months that the scope's store has are read from it, the others are built and kept there.
+    """
+    claim_lines.items(scope)
+    table = scope.keep("claim", _built(scope)) if scope.detailed else None
+    if scope.store is None:
+        return scope["claim"]
+    if table is not None:
+        scope.store.keep("claim", table, scope.detailed)
+    return scope.view("claim", scope.store.read("claim", scope.summed))
+
+
+def _built(scope: Scope) -> ir.Table:
+    peers.assign(scope)
     claims = scope["claims"]
     groups = scope["peer_groups"].drop("level")
     table = left(claims.filter(claims.month.isin(scope.detailed)), groups, "claim_id")
@@ -60,4 +76,7 @@ def build(scope: Scope) -> ir.Table:
         scope.keep(f"claim_parts{i}", join_all(ids, parts[i : i + TOGETHER], "claim_id"))
         for i in range(0, len(parts), TOGETHER)
     ]
-    return scope.keep("claim", join_all(table, merged, "claim_id"))
+    expected = scope["claim_expected"].select(
+        "claim_id", charge_expected="charge_median", days_expected="days_median"
+    )
+    return join_all(table, [*merged, expected], "claim_id")

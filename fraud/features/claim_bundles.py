@@ -17,13 +17,13 @@ def build(scope: Scope) -> list[ir.Table]:
     """Parts of the claim table about bundles, each with claim_id and features."""
     claims = scope["claims"]
     rows = claims.filter(claims.is_visit == 1).select(
-        "claim_id", "patient_id", "institution_id", "visit_type", "settled_second", "is_visit"
+        "claim_id", "patient_id", "institution_id", "visit_type", "settled_second", "month", "is_visit"
     )
-    bundles = scope.keep("bundles", _bundles(scope["claim_items"]))
+    bundles = _stored(scope, scope.keep("bundles", _bundles(scope)))
     recent = scope.reach(rows, ELSEWHERE)
     codes = scope.keep("diagnosis_sets", _diagnoses(recent))
     return [
-        scope.keep("claim_bundle_clones", _clones(scope, rows.inner_join(bundles, "claim_id"))),
+        scope.keep("claim_bundle_clones", _clones(scope, rows.inner_join(bundles.drop("month"), "claim_id"))),
         scope.keep("claim_diagnosis_clones", _diagnosis_clones(scope, recent, codes)),
     ]
 
@@ -33,11 +33,22 @@ def signature(values: ir.StringColumn) -> ir.StringValue:
     return values.collect().sort().join(";").hexdigest("md5")
 
 
-def _bundles(items: ir.Table) -> ir.Table:
-    """Signatures of each claim's items with quantities, and of its items alone."""
-    rows = items.group_by(["claim_id", "item_code"]).agg(milli=exact_sum(items.milli))
+def _stored(scope: Scope, built: ir.Table) -> ir.Table:
+    """Bundles of every month looked at: those just built are kept, the others were."""
+    if scope.store is None:
+        return built
+    every = range(scope.first, scope.last + 1)
+    scope.store.keep("bundles", built, [m for m in every if m not in scope.bundled])
+    return scope.store.read("bundles", every)
+
+
+def _bundles(scope: Scope) -> ir.Table:
+    """Signatures of each claim's items with quantities, and of its items alone; months not stored."""
+    items = scope["claim_items"]
+    items = items.filter(items.month.notin(sorted(scope.bundled)))
+    rows = items.group_by(["claim_id", "month", "item_code"]).agg(milli=exact_sum(items.milli))
     rows = rows.filter(rows.milli > 0)
-    result = rows.group_by("claim_id").agg(
+    result = rows.group_by(["claim_id", "month"]).agg(
         bundle=signature(rows.item_code + "*" + rows.milli.cast("string")),
         item_set=signature(rows.item_code),
         n=rows.count(),
@@ -51,7 +62,8 @@ def _clones(scope: Scope, rows: ir.Table) -> ir.Table:
     exact = distinct_before(recent, (*place, "bundle"), "patient_id", DAYS, "exact")
     alike = distinct_before(recent, (*place, "item_set"), "patient_id", DAYS, "alike")
     places = distinct_before(scope.reach(rows, ELSEWHERE), ("bundle",), "institution_id", ELSEWHERE, "places")
-    own = rows.select("claim_id", own=count_over(before(["patient_id", "bundle"], 365), rows.is_visit))
+    again = scope.touched(rows, "patient_id", "bundle")
+    own = again.select("claim_id", own=count_over(before(["patient_id", "bundle"], 365), again.is_visit))
     base = recent.select("claim_id", base=count_over(before(place, DAYS), recent.is_visit))
     for part in (exact, alike, places, own):
         base = left(base, part, "claim_id")

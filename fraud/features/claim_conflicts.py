@@ -23,7 +23,7 @@ def build(scope: Scope) -> list[ir.Table]:
         scope.keep("claim_person", _person(claims.filter(claims.month.isin(scope.detailed)))),
         scope.keep("claim_limits", _limits(scope, claims)),
         scope.keep("claim_invoices", _invoices(scope, claims)),
-        scope.keep("claim_traces", _traces(claims)),
+        scope.keep("claim_traces", _traces(scope, claims)),
     ]
 
 
@@ -83,12 +83,13 @@ def _invoices(scope: Scope, claims: ir.Table) -> ir.Table:
     """
     rows = claims.filter((claims.is_visit == 1) & claims.invoice_no.notnull())
     rows = rows.mutate(visit=rows.visit_id.fill_null(rows.claim_id))
+    known = scope.touched(rows, "invoice_no")
 
     def earlier(*key: str) -> ir.IntegerValue:
-        everyone = count_over(before(["invoice_no", *key], YEAR), rows.is_visit)
-        return everyone - count_over(before(["invoice_no", *key, "visit"], YEAR), rows.is_visit)
+        everyone = count_over(before(["invoice_no", *key], YEAR), known.is_visit)
+        return everyone - count_over(before(["invoice_no", *key, "visit"], YEAR), known.is_visit)
 
-    reused = rows.select(
+    reused = known.select(
         "claim_id", claim_invoice_reused=ibis.greatest(earlier("institution_id"), earlier("patient_id"))
     )
     return left(reused, _runs(scope, rows), "claim_id").mutate(
@@ -121,13 +122,14 @@ def _runs(scope: Scope, rows: ir.Table) -> ir.Table:
     return pairs.group_by("claim_id").agg(claim_invoice_run=pairs.other.count())
 
 
-def _traces(claims: ir.Table) -> ir.Table:
+def _traces(scope: Scope, claims: ir.Table) -> ir.Table:
     """Boxes of the claim whose traceability code was settled before, in all and for someone else."""
     lines = relation("lines")
     boxes = lines.filter(lines.trace_code.notnull() & (lines.trace_code != "") & (lines.quantity > 0))
     boxes = boxes.select("claim_id", "trace_code").distinct()
     sold = claims.filter((claims.is_visit == 1) & (claims.net_total > 0))
-    rows = boxes.inner_join(sold.select("claim_id", "patient_id", "settled_second", "is_visit"), "claim_id")
+    sold = sold.select("claim_id", "patient_id", "settled_second", "month", "is_visit")
+    rows = scope.touched(boxes.inner_join(sold, "claim_id"), "trace_code")
     rows = rows.mutate(
         again=flag(count_over(before("trace_code", YEAR), rows.is_visit) > 0),
         everyone=count_over(before("trace_code", YEAR), rows.is_visit),

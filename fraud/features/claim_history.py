@@ -155,10 +155,11 @@ def _doctor(claims: ir.Table) -> ir.Table:
 def _repeats(scope: Scope, claims: ir.Table) -> ir.Table:
     """The same total again: by the patient, the doctor, the institution; round and whole amounts."""
     notable = claims.filter((claims.is_visit == 1) & (claims.total >= NOTABLE))
-    patient = notable.select(
+    own = scope.touched(notable, "patient_id", "total")
+    patient = own.select(
         "claim_id",
-        patient=count_over(before(["patient_id", "total"], YEAR), notable.is_visit),
-        same_place=count_over(before(["patient_id", "institution_id", "total"], YEAR), notable.is_visit),
+        patient=count_over(before(["patient_id", "total"], YEAR), own.is_visit),
+        same_place=count_over(before(["patient_id", "institution_id", "total"], YEAR), own.is_visit),
     )
     recent = scope.reach(notable, 30)
     place = recent.select(

@@ -43,9 +43,7 @@ COMPARED = {
 
 
 def build(scope: Scope) -> list[ir.Table]:
-    """Parts of the claim table about lines; also keeps ``fx_claim_items`` for other themes."""
-    claims = scope["claims"]
-    scope.keep("claim_items", _items(claims))
+    """Parts of the claim table about lines, each with claim_id and features."""
     items = scope["claim_items"]
     scope.keep("claim_totals", _totals(items.filter(items.month.isin(scope.peered))))
     values = scope.keep("line_values", _values(scope["claim_totals"]))
@@ -58,10 +56,13 @@ def build(scope: Scope) -> list[ir.Table]:
     ]
 
 
-def _items(claims: ir.Table) -> ir.Table:
-    """Lines summed by claim, item and day of charge, with the claim's context; refunded lines net."""
-    lines = relation("lines")
-    own = claims.filter(claims.is_visit == 1).select(
+def items(scope: Scope) -> ir.Table:
+    """Keep ``fx_claim_items``: lines summed by claim, item and day of charge, with the claim's context.
+
+    Refunded lines are net.
+    """
+    claims, lines = scope["claims"], relation("lines")
+    own = claims.filter((claims.is_visit == 1) & (claims.month >= scope.itemised)).select(
         "claim_id", "patient_id", "institution_id", "doctor_id", "visit_type", "month", "settled_second",
         "diagnosis", "is_stay", "is_visit", "day_in",
     )  # fmt: skip
@@ -79,7 +80,7 @@ def _items(claims: ir.Table) -> ir.Table:
         supply=integer(rows.supply.sum()),
         times=exact_sum(rows.sign),
     )
-    return rows.inner_join(own, "claim_id")
+    return scope.keep("claim_items", rows.inner_join(own, "claim_id"))
 
 
 def _totals(items: ir.Table) -> ir.Table:

@@ -27,15 +27,12 @@ from fraud.features.scope import HISTORY, Scope
 
 
 def details(scope: Scope) -> ir.Table:
-    """Keep ``fx_details``: claims of `Scope.detailed` with their features, visits only."""
+    """Keep ``fx_details``: claims of `Scope.summed` with their features, visits only."""
     claims, features = scope["claims"], scope["claim"]
     own = [c for c in features.columns if c.startswith("claim_")]
     visits = claims.filter(claims.is_visit == 1)
-    expected = scope["claim_expected"].select(
-        "claim_id", charge_expected="charge_median", days_expected="days_median"
-    )
-    table = visits.inner_join(features.select(*own), "claim_id")
-    return scope.keep("details", left(table, expected, "claim_id"))
+    own += ["charge_expected", "days_expected"]
+    return scope.keep("details", visits.inner_join(features.select(*own), "claim_id"))
 
 
 def active(scope: Scope, key: str) -> ir.Table:

@@ -176,7 +176,13 @@ def _refunds(claims: ir.Table) -> ir.Table:
         refund_fund="fund_amount",
     )  # fmt: skip
     made = claims.filter(claims.total_amount >= 0).select(
-        "claim_id", "visit_id", "patient_id", "institution_id", "settled_second", "month", total="total_amount"
+        "claim_id",
+        "visit_id",
+        "patient_id",
+        "institution_id",
+        "settled_second",
+        "month",
+        total="total_amount",
     )
     pairs = made.inner_join(
         undo,

@@ -18,6 +18,8 @@ MIX = 3
 """Fewest months that shares and means of an entity are taken over."""
 PEERS = 3
 """Months of peers that a claim is compared with: its own and the two before."""
+LINES = 4
+"""Months before its own whose lines a claim's features look at (90 days), bundles apart."""
 SMALL = 30
 """Peer groups smaller than this fall back to a wider one."""
 STAY_MINIMUM = 2
@@ -42,8 +44,28 @@ class Engine(Protocol):
         """Make an expression readable as `name`, computed when read."""
         ...
 
+    def to_parquet(self, expression: ir.Table, path: Path, name: str = "") -> None:
+        """Run an expression and write its rows to `path`."""
+        ...
+
     def to_arrow(self, expression: ir.Table, name: str = "") -> pa.Table:
         """Run an expression and return its rows."""
+        ...
+
+
+class Store(Protocol):
+    """What builders need of a feature store; see `fraud.features.store`."""
+
+    def has(self, name: str, month: int) -> bool:
+        """Whether a month of a table is kept as the dataset now has it."""
+        ...
+
+    def read(self, name: str, months: Sequence[int]) -> ir.Table:
+        """Rows of kept months."""
+        ...
+
+    def keep(self, name: str, table: ir.Table, months: Sequence[int]) -> None:
+        """Keep months of a table."""
         ...
 
 
@@ -61,6 +83,10 @@ class Scope:
         Months a subject may have been active in to be scored.
     progress : callable or None
         Called with the stage's text, stages done and stages in all.
+    store : Store or None
+        Tables of months built before; see `use`.
+    stored, bundled : frozenset of int
+        Months whose claim features, and whose bundles, are taken from the store.
     """
 
     engine: Engine
@@ -70,6 +96,15 @@ class Scope:
     stages: int = 1
     done: int = 0
     kept: dict[str, ir.Table] = field(default_factory=dict)
+    store: Store | None = None
+    stored: frozenset[int] = frozenset()
+    bundled: frozenset[int] = frozenset()
+
+    def use(self, store: Store) -> None:
+        """Take from a store what it has of the months of this build."""
+        self.store = store
+        self.stored = frozenset(m for m in self.summed if store.has("claim", m))
+        self.bundled = frozenset(m for m in range(self.first, self.last + 1) if store.has("bundles", m))
 
     @property
     def mix(self) -> int:
@@ -82,14 +117,27 @@ class Scope:
         return max(self.months)
 
     @property
-    def detailed(self) -> tuple[int, ...]:
-        """Months whose claims get features: those scored and those entities sum over."""
+    def summed(self) -> tuple[int, ...]:
+        """Months whose claims have features: those scored and those entities sum over."""
         return tuple(sorted({m - back for m in self.months for back in range(self.mix)}))
+
+    @property
+    def detailed(self) -> tuple[int, ...]:
+        """Months whose claims get their features now."""
+        return tuple(m for m in self.summed if m not in self.stored)
 
     @property
     def peered(self) -> tuple[int, ...]:
         """Months that the claims of `detailed` are compared with."""
         return tuple(sorted({m - back for m in self.detailed for back in range(PEERS)}))
+
+    @property
+    def itemised(self) -> int:
+        """Earliest month whose lines are looked at: a year back only where bundles are not stored."""
+        if not self.detailed:
+            return min(self.summed)
+        unknown = [m for m in range(self.first, self.last + 1) if m not in self.bundled]
+        return min(*self.summed, min(self.detailed) - LINES, *unknown)
 
     def reach(self, rows: ir.Table, days: int) -> ir.Table:
         """Rows (with ``settled_second``) that a window of `days` before a claim of `detailed` can hold."""
@@ -98,10 +146,20 @@ class Scope:
         first_second = (begin - datetime.date(1970, 1, 1)).days * 86_400
         return rows.filter(rows.settled_second >= first_second)
 
+    def touched(self, rows: ir.Table, *key: str) -> ir.Table:
+        """Rows (with ``month``) of the keys that claims of `detailed` have: only their past is asked for.
+
+        All rows where many months are built: nearly every key is among theirs.
+        """
+        if 2 * len(self.detailed) > self.last - self.first:
+            return rows
+        asked = rows.filter(rows.month.isin(self.detailed)).select(*key).distinct()
+        return rows.semi_join(asked, list(key))
+
     @property
     def first(self) -> int:
         """Earliest month any feature sees."""
-        return min(self.detailed) - HISTORY
+        return min(self.summed) - HISTORY
 
     def __getitem__(self, name: str) -> ir.Table:
         return self.kept[name]
@@ -125,6 +183,12 @@ class Scope:
         if self.progress is not None:
             self.progress(name, self.done, self.stages)
         self.done = min(self.done + 1, self.stages)
+        return self.kept[name]
+
+    def view(self, name: str, expression: ir.Table) -> ir.Table:
+        """Make an expression the table `name`, computed when read; it replaces what was kept so."""
+        self.engine.create_view(f"fx_{name}_view", expression)
+        self.kept[name] = ibis.table(expression.schema(), name=f"fx_{name}_view")
         return self.kept[name]
 
     def small_table(self, name: str, columns: Mapping[str, Sequence[Any]] | pa.Table) -> ir.Table:

@@ -29,6 +29,7 @@ from fraud.pipeline.month_features import MonthFeatures
 from fraud.pipeline.ring_evidence import with_ring_evidence
 from fraud.pipeline.ruling import rule_hits, rule_set
 from fraud.pipeline.training import fit_scorers
+from fraud.pipeline.work import feature_store
 from fraud.report.backtest_page import write_backtest_page
 from fraud.rules.rule_set import RuleSet
 from fraud.runs import (
@@ -119,7 +120,7 @@ def backtest(
         facts = _facts(canonical, first, last, experiment, settings, rules, frozen)
         facts["fingerprint"] = fingerprint(facts)
         with clock.stage("特征 features"):
-            tables = _tables(engine, months, experiment, settings, progress)
+            tables = _tables(engine, dataset, months, experiment, settings, progress)
         with clock.stage("逐月 months"):
             judged = _walk(engine, tables, months, experiment, settings, rules, decided, progress, frozen)
         with clock.stage("报告 report"):
@@ -199,12 +200,18 @@ def _scored_months(engine: Engine, dataset: Path, begin: int, end: int) -> list[
 
 
 def _tables(
-    engine: Engine, months: Sequence[int], experiment: Experiment, settings: Settings, progress: Progress
+    engine: Engine,
+    dataset: Path,
+    months: Sequence[int],
+    experiment: Experiment,
+    settings: Settings,
+    progress: Progress,
 ) -> FeatureTables:
     """Features of every month trained on or scored, built once: a row knows nothing later than itself."""
     reach = months[0] - max(experiment.maturity_months + experiment.train_months, experiment.context_months)
     every = [m for m in months_with_claims(engine) if reach <= m <= months[-1]]
-    tables = build(engine, every, KINDS, experiment.window_months, under(progress, "特征 features"))
+    step, store = under(progress, "特征 features"), feature_store(dataset, settings)
+    tables = build(engine, every, KINDS, experiment.window_months, step, store)
     return with_ring_evidence(engine, tables, every, experiment, settings)
 
 

@@ -38,6 +38,7 @@ from fraud.pipeline.ruling import (
 )
 from fraud.pipeline.ruling import STAGE as RULES
 from fraud.pipeline.training import read_audits
+from fraud.pipeline.work import feature_store
 from fraud.rings import Rings
 from fraud.rules.rule_set import RuleSet
 from fraud.runs import (
@@ -140,7 +141,8 @@ def score(
             reach = max(m.experiment.context_months for m in models)
             months = list(range(number - reach + 1, number + 1))
             step = under(progress, "特征 features")
-            tables = build(engine, months, KINDS, chosen.experiment.window_months, step)
+            store = feature_store(dataset, settings)
+            tables = build(engine, months, KINDS, chosen.experiment.window_months, step, store)
             tables = with_ring_evidence(engine, tables, months, chosen.experiment, settings)
         with clock.stage(STAGE):
             first, members = first_month(engine, number, settings), previous_members(out, month)

@@ -20,6 +20,7 @@ from fraud.features.catalog import CATALOG
 from fraud.pipeline.burdening import burden_of
 from fraud.pipeline.frames import KINDS, dataset_name, labels, months_with_claims, opened, under
 from fraud.pipeline.ring_evidence import with_ring_evidence
+from fraud.pipeline.work import feature_store
 from fraud.schema import AUDITS, month_number, month_text
 from fraud.settings import Experiment, Settings
 
@@ -156,7 +157,8 @@ def build_training(
             f"{dataset}: no claims were settled in the {experiment.train_months} months "
             f"up to {month_text(last)}."
         )
-    tables = build(engine, months, KINDS, experiment.window_months, under(progress, "特征 features"))
+    step, store = under(progress, "特征 features"), feature_store(dataset, settings)
+    tables = build(engine, months, KINDS, experiment.window_months, step, store)
     return with_ring_evidence(engine, tables, months, experiment, settings), months
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from fraud.errors import UsageError
+from fraud.settings import Settings
 
 try:
     import fcntl
@@ -15,6 +16,12 @@ except ImportError:  # Windows: what a killed process left stays until a person 
     fcntl = None  # type: ignore[assignment]
 
 _PREFIX = ".work-"
+
+
+def feature_store(dataset: Path, settings: Settings) -> Path | None:
+    """Folder where features of a dataset's past months are kept, where settings name one."""
+    store = settings.engine.feature_store
+    return Path(store) / dataset.resolve().name if store else None
 
 
 @contextmanager

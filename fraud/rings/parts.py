@@ -60,9 +60,7 @@ def in_parts(scope: Scope, name: str, parts: int, make: Callable[[int], ir.Table
     if parts == 1:
         return scope.keep(name, make(0))
     whole = ibis.union(*(scope.keep(f"{name}_{part}", make(part)) for part in range(parts)))
-    scope.engine.create_view(f"fx_{name}", whole)
-    scope.kept[name] = ibis.table(whole.schema(), name=f"fx_{name}")
-    return scope.kept[name]
+    return scope.view(name, whole)
 
 
 def part(scope: Scope, name: str, number: int, parts: int) -> ir.Table:

@@ -2,6 +2,7 @@
 
 import sys
 from pathlib import Path
+from unittest import mock
 
 import pandas as pd
 import pytest
@@ -18,10 +19,21 @@ FEBRUARY = month_number("2026-02")
 
 
 def built(folder, rows, months, threads=2):
-    with open_engine(EngineSettings(threads=threads), folder / "work") as engine:
+    # every entity is compared with its narrowest group, so that what the group is made of shows
+    narrow = mock.patch("fraud.features.entity_peers.SMALL", 1)
+    with narrow, open_engine(EngineSettings(threads=threads), folder / "work") as engine:
         engine.open_dataset(write_dataset(folder / "data", rows))
         made = build(engine, months)
         return {k: pd.read_parquet(p) for k, p in made.paths.items()}
+
+
+def moving():
+    """A crowd whose doctors and departments are all of one institution, of another kind, from March on."""
+    rows = crowd(5, claims=200)
+    late = [c for c in rows["claims"] if c["settled_at"] >= "2026-03-01"]
+    for claim in late:
+        claim["institution_id"], claim["department_id"] = "H1", "K0"
+    return rows
 
 
 def claims_of(rows, keep):
@@ -39,14 +51,14 @@ def of_february(table, entity):
 @pytest.fixture(scope="module")
 def past_only(tmp_path_factory):
     """February built from what February knew."""
-    rows = claims_of(crowd(5, claims=200), lambda c: c["settled_at"] < "2026-03-01")
+    rows = claims_of(moving(), lambda c: c["settled_at"] < "2026-03-01")
     return built(tmp_path_factory.mktemp("past"), rows, [FEBRUARY])
 
 
 @pytest.fixture(scope="module")
 def with_future(tmp_path_factory):
     """February and March built together, with later claims, in another order, on one thread."""
-    rows = crowd(5, claims=200)
+    rows = moving()
     shuffled = {k: v[::-1] for k, v in rows.items()}
     return built(tmp_path_factory.mktemp("future"), shuffled, [FEBRUARY, FEBRUARY + 1], threads=1)
 

@@ -192,7 +192,7 @@ def build_all(engine: str, folder: Path) -> Built:
     data = write_dataset(folder / "data", rows)
     with open_engine(EngineSettings(name=engine), folder / "work") as opened:
         opened.open_dataset(data)
-        made = build(opened, [MONTH])
+        made = build(opened, [MONTH], store=folder / "store")
         tables = {k: pd.read_parquet(p) for k, p in made.paths.items()}
     assert not made.skipped
     return Built(tables, made.columns)
