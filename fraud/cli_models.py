@@ -32,6 +32,7 @@ def monitor(
             month=month_of(month) if month else "",
             months=months,
             audits=more,
+            named=audits or "",
         )
     _show_monitored(found)
     if found.verdict == "act":

@@ -39,7 +39,7 @@ def advice(figures: Figures, found: Sequence[Check], settings: Any) -> list[Advi
     Parameters
     ----------
     figures : mapping
-        See `fraud.monitor.checks.checks`; ``commands`` has dataset and out as the user wrote them.
+        See `fraud.monitor.checks.checks`; ``commands`` has dataset, out and audits as the user wrote them.
     found : sequence of Check
     settings : MonitorSettings
     """
@@ -98,7 +98,7 @@ def _retrain(f: Figures, levels: Mapping[str, str], s: Any) -> Iterator[Advice]:
     urgent = any(levels[code] == "act" for code in weak)
     zh = f"重新训练：训练至 {f['age']['until']}（{f['age']['months']} 个月前），此后 {newer} 件新结论模型没见过"
     en = f"train again: trained until {f['age']['until']} ({f['age']['months']} months ago), {newer} decisions since"
-    command = f"fraud train {f['commands']['dataset']} --until {f['until']}"
+    command = f"fraud train {f['commands']['dataset']} --until {f['until']}{f['commands']['audits']}"
     yield Advice("retrain", "act" if urgent else "watch", zh, en, command)
 
 

@@ -71,6 +71,7 @@ def monitor(
     month: str = "",
     months: int = 12,
     audits: Path | None = None,
+    named: str = "",
 ) -> Monitored:
     """Say whether the model is still good, how one knows, and what one would change.
 
@@ -89,6 +90,8 @@ def monitor(
         Months looked back at, this one included.
     audits : Path, optional
         Parquet file of decisions beside the dataset's own, in the contract's columns.
+    named : str
+        How the user named `audits`, for the commands that are advised.
 
     Raises
     ------
@@ -102,7 +105,7 @@ def monitor(
         with RunFolder(out, f"monitor-{last}") as folder:
             look = _Look(engine, out, name, last, months, settings, more)
             with clock.stage("监测 monitor"):
-                figures = look.figures(_typed(dataset), _typed(out))
+                figures = look.figures(_typed(dataset), _typed(out), shlex.quote(named) if named else "")
             with clock.stage("报告 report"):
                 write_json(plain(figures), folder.part / FIGURES)
                 write_monitor_page(figures, folder.part / PAGE)
@@ -155,7 +158,7 @@ class _Look:
         self.known = labels(engine, self.kind, month_number(last), more)
         self.notes: list[dict[str, str]] = []
 
-    def figures(self, dataset: str, out: str) -> dict[str, Any]:
+    def figures(self, dataset: str, out: str, audits: str) -> dict[str, Any]:
         """Everything the page shows; what is not known is NaN."""
         about = {
             "name": self.name,
@@ -164,7 +167,7 @@ class _Look:
             "until": self.last,
             "after": month_text(month_number(self.last) + 1),
             "kind": self.kind,
-            "commands": {"dataset": dataset, "out": out},
+            "commands": {"dataset": dataset, "out": out, "audits": f" --audits {audits}" if audits else ""},
             "settings": self._settings(),
         }
         told = about | self._lists() | self._model() | self._shifted() | self._tested()

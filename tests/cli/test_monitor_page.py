@@ -91,12 +91,16 @@ def cut(dataset: Path, folder: Path, month: str) -> Path:
 
 
 def reversed_later(dataset: Path, folder: Path, month: str) -> Path:
-    """The dataset with every decision known at a month's end reversed on appeal afterwards."""
+    """The dataset with every decision reversed after a month's end, and every other claim decided then."""
     shutil.copytree(dataset, folder, ignore=shutil.ignore_patterns("truth"))
     rows = pq.read_table(dataset / "audits.parquet").to_pylist()
     other = {"confirmed": "cleared", "cleared": "confirmed"}
     later = pd.Period(month, "M").end_time + pd.Timedelta(days=9)
     rows += [r | {"outcome": other[r["outcome"]], "decided_at": later.to_pydatetime()} for r in rows]
+    known = {r["subject_id"] for r in rows}
+    claims = sorted(set(pq.read_table(dataset / "claims.parquet")["claim_id"].to_pylist()) - known)
+    late = {"subject_kind": "claim", "outcome": "confirmed", "reason": "random"}
+    rows += [late | {"subject_id": c, "decided_at": later.to_pydatetime()} for c in claims]
     schema = pq.read_schema(dataset / "audits.parquet")
     pq.write_table(pa.Table.from_pylist(rows, schema), folder / "audits.parquet")
     return folder

@@ -137,7 +137,7 @@ def figures(**changed: object) -> dict[str, object]:
         "backtest": {"all": ranked((0.2, 0.1, 0.3))}, "promised": {"roc_auc": {"value": 0.82, "low": 0.78, "high": 0.86}},
         "drift": [quiet], "places": [], "refused": [], "rules": [], "groups": [], "challenger": {},
         "age": {"months": 2, "until": "2026-06", "newer": 20, "known": 400, "confirmed": 200, "share": 0.05},
-        "commands": {"dataset": "data/ours", "out": "runs"}, "settings": {"learning_share": 0.0},
+        "commands": {"dataset": "data/ours", "out": "runs", "audits": " --audits workbench"}, "settings": {"learning_share": 0.0},
         "spans": {"champion": ["2026-07", "2026-08"], "version": "3"},
     }  # fmt: skip
     healthy = copy.deepcopy(healthy)
@@ -239,7 +239,7 @@ WORSE = {"version": "2", "version_now": "3", "now": side(5, 50), "then": side(40
     [
         ({"former": WORSE}, "back", "act", "fraud promote data/ours --back"),
         ({"challenger": RIVAL | {"evidence": EVIDENCE}}, "promote", "watch", "fraud promote data/ours --out runs"),
-        ({"age__months": 9}, "retrain", "watch", "fraud train data/ours --until 2026-08"),
+        ({"age__months": 9}, "retrain", "watch", "fraud train data/ours --until 2026-08 --audits workbench"),
         ({"together": side(5, 100)}, "retrain", "act", "fraud train"),
         ({"refused": [{"month": "2026-07", "codes": ["new_codes"], "scored": False}]}, "refused", "act", "--month 2026-07"),
         ({"places": [{"place": "H1", "findings": 2, "month": "2026-08", "level": "stop", "zh": "甲", "en": "a"}]}, "place", "watch", "fraud drift"),
