@@ -92,12 +92,17 @@ class Run:
         print(f"{self.dataset.name} {stage}: {said}", file=sys.stderr, flush=True)
 
     def features(self, lines: int) -> None:
-        """The floor, the whole catalog over twelve months, one month alone, and the peers."""
+        """The floor, the whole catalog, a month added to twelve that are kept, and the peers."""
         kept = [self.work / f"{name}.parquet" for name in ("ours", "pandas", "polars")]
-        build = ("ours.py", self.dataset, START, BEFORE, self.memory, self.work / "built", kept[0])
+        store = ("--store", self.work / "store")
+        last = (self.memory, self.work / "built")
         self.measure("bare scan", here, "floor.py", self.dataset, self.memory)
-        self.measure("features, 12 months", here, *build)
-        self.measure("features, 1 month", here, "ours.py", self.dataset, LAST, LAST, self.memory, self.work / "built")
+        self.measure("features, 13 months", here, "ours.py", self.dataset, START, LAST, *last)
+        self.measure(
+            "features, 12 months kept", here, "ours.py", self.dataset, START, BEFORE, *last, "--keep", kept[0], *store
+        )
+        self.measure("features, a month added", here, "ours.py", self.dataset, LAST, LAST, *last, *store)
+        shutil.rmtree(store[1], ignore_errors=True)
         if lines <= HELD_IN_MEMORY:
             self.measure("pandas", here, "in_pandas.py", self.dataset, START, BEFORE, kept[1])
             self.measure("Polars", here, "in_polars.py", self.dataset, START, BEFORE, kept[2])

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).resolve().parent
-STAGES = ("bare scan", "features, 12 months", "features, 1 month", "pandas", "Polars", "ingest", "check", "train",
-          "score")  # fmt: skip
+WHOLE, KEPT, ADDED = "features, 13 months", "features, 12 months kept", "features, a month added"
+STAGES = ("bare scan", WHOLE, KEPT, ADDED, "pandas", "Polars", "ingest", "check", "train", "score")
 # kept tables that hold the features pandas and Polars build too (and others beside them)
-SHARED = ("claims_clean", "refunds", "claims", "claim_values", "claim_patient_past", "claim_doctor_past", "claim_items",
+SHARED = ("refunds", "claims", "claim_values", "claim_patient_past", "claim_doctor_past", "claim_items",
           "claim_totals", "line_values", "claim_breadth")  # fmt: skip
 
 
@@ -58,20 +58,27 @@ def ratios(results: dict[str, Any]) -> list[str]:
 
 def _ratios(stages: dict[str, Any]) -> dict[str, str]:
     out = {}
-    if {"bare scan", "features, 12 months"} <= set(stages):
-        scan, ours = stages["bare scan"]["result"]["cpu"], stages["features, 12 months"]["result"]
-        out["whole catalog, 12 months : bare scan"] = f"{ours['cpu'] / scan:.0f} ({ours['features']} columns)"
+    result = {name: stage["result"] for name, stage in stages.items() if "result" in stage}
+    if {"bare scan", WHOLE} <= set(result):
+        whole = result[WHOLE]
+        out["whole catalog, 13 months : bare scan"] = (
+            f"{whole['cpu'] / result['bare scan']['cpu']:.0f} ({whole['features']} columns)"
+        )
+    if KEPT in result:
+        ours = result[KEPT]
         for peer in ("pandas", "Polars"):
-            if peer in stages:
-                own = shared_cpu(stages["features, 12 months"])
-                same = stages[peer]["result"]
-                out[f"{peer} : our tables of the same {same['features']} features"] = f"{same['cpu'] / own:.1f}"
+            if peer in result:
+                same = result[peer]
+                out[f"{peer} : our tables of the same {same['features']} features"] = (
+                    f"{same['cpu'] / shared_cpu(stages[KEPT]):.1f}"
+                )
                 out[f"{peer} per feature : ours per feature"] = (
                     f"{same['cpu'] / same['features'] / (ours['cpu'] / ours['features']):.1f}"
                 )
-    if {"features, 1 month", "features, 12 months"} <= set(stages):
-        one, twelve = stages["features, 1 month"]["result"]["cpu"], stages["features, 12 months"]["result"]["cpu"]
-        out["one month alone : twelve together"] = f"{one / twelve:.2f}"
+    if {WHOLE, ADDED} <= set(result):
+        whole, added = result[WHOLE], result[ADDED]
+        same = "the same rows" if whole["last_month"] == added["last_month"] else "OTHER ROWS"
+        out["a month added : 13 months together"] = f"{added['cpu'] / whole['cpu']:.2f} ({same})"
     return out
 
 
