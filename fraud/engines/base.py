@@ -173,6 +173,9 @@ class Engine(ABC):
             In no particular order.
         """
 
+    def release(self) -> None:  # noqa: B027 (most engines hold nothing)
+        """Give back memory held for the next query, before work that needs it elsewhere."""
+
     @abstractmethod
     def close(self) -> None:
         """Release the engine."""

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     import ibis.expr.types as ir
 
 _BATCH_ROWS = 16_384
+_IDLE = "64MB"
+"""What the engine may hold while others work."""
 
 
 def silence(connection: Any) -> None:
@@ -106,6 +108,11 @@ class DuckEngine(Engine):
             ) from error
         self.queries.append(profile.query(name, self._connection.get_profiling_information(format="json")))
         return rows
+
+    def release(self) -> None:  # noqa: D102
+        # buffers and the allocator's own store are given back where they no longer fit
+        self._connection.execute(f"SET memory_limit = '{_IDLE}'")
+        self._connection.execute(f"SET memory_limit = '{self.settings.memory_limit}'")
 
     def close(self) -> None:  # noqa: D102
         self._connection.close()

@@ -40,6 +40,10 @@ class Engine(Protocol):
         """Make the Parquet at `path` readable as `name`."""
         ...
 
+    def release(self) -> None:
+        """Give back memory held for the next query."""
+        ...
+
     def create_view(self, name: str, expression: ir.Table) -> None:
         """Make an expression readable as `name`, computed when read."""
         ...

@@ -96,6 +96,7 @@ def find(
     clock = _Clock()
     with clock("engine: visits, meetings, ties"):
         scope = observe(engine, first, last, progress)
+    engine.release()
     parts = [_patient_rings(scope, settings, models, clock)]
     with clock("engine and networkx: doctor rings"):
         doctors = referral_rings(engine, first, last, settings, scope["claims"])
@@ -145,6 +146,7 @@ def _patient_rings(scope: Period, settings: RingSettings, models: RingModels, cl
     with clock("models: suspected ties"):
         suspects = suspected(scope, models)
         score = models.predict("company", suspects.ties)
+    scope.engine.release()
     with clock("igraph: candidates"):
         found = ranked(suspects, score, *not_meeting(scope, suspects, score))
     with clock("models: ranking"):
