@@ -27,7 +27,7 @@ FOLDER = HERE.parents[1] / "data" / "synthetic" / "performance"
 SIZES = {"2M": 2_000_000, "20M": 20_000_000, "100M": 100_000_000}
 MONTHS, START, LAST, BEFORE = 13, "2025-01", "2026-01", "2025-12"
 SEED = 901
-LINES_PER_PERSON = 10.7 * MONTHS
+LINES_PER_PERSON = 7.3 * MONTHS
 # pandas holds every line at once, and a CSV copy of the largest size is larger than the disk should be asked for
 HELD_IN_MEMORY = 20_000_000
 _FREE = 15  # GB of disk to leave alone

@@ -49,7 +49,8 @@ def measure(database: Path, suspicions: int, repeats: int) -> tuple[float, dict[
     before = {"cpu": time.process_time(), "wall": time.perf_counter()}
     answer = client.post(f"/schemes/{scheme.pk}/take/", {"claim": first})
     taking = {"wall": [1000 * (time.perf_counter() - before["wall"])], "busy": [1000 * (time.process_time() - before["cpu"])]}
-    assert answer.status_code == 302 and Case.objects.filter(source="scheme").count() == 20
+    assert answer.status_code == 302
+    assert Case.objects.filter(source="scheme").count() == 20
     found = {
         "ten groups, 3,000 claims": _times(client, "/schemes/", repeats),
         "a group of 300 claims": _times(client, f"/schemes/{scheme.pk}/", repeats),
