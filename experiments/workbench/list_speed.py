@@ -79,7 +79,7 @@ def run_folder(home: Path, suspicions: int, learnt: int = 0) -> tuple[Path, Path
         }
         for place, i in enumerate(order.tolist(), 1)
     ]  # fmt: skip
-    off = set(rows[i]["subject_id"] for i in range(n - learnt, n))
+    off = {rows[i]["subject_id"] for i in range(n - learnt, n)}
     odd = [c for r in rows if r["subject_id"] in off for c in r["evidence_claim_ids"]]
     rows = [r for r in rows if r["subject_id"] not in off]
     scored = {

@@ -15,7 +15,8 @@ def built(run):
 def test_two_months_in_a_row(own_model, sample, scored, tmp_path):
     store = tmp_path / "features"
     text = own_model.config.read_text(encoding="utf-8")
-    own_model.config.write_text(text.replace("[engine]\n", f'[engine]\nfeature_store = "{store.as_posix()}"\n'))
+    named = f'[engine]\nfeature_store = "{store.as_posix()}"\n'
+    own_model.config.write_text(text.replace("[engine]\n", named), encoding="utf-8")
     for month in (MONTH, NEXT):
         done = own_model.run("score", sample, "--month", month, "--out", tmp_path / "runs")
         assert done.code == 0, done.err
