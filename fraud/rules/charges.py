@@ -218,26 +218,34 @@ def _diagnoses(scope: Scope, claims: ir.Table, table: CheckTable) -> ir.Table:
     sets = scope.small_table(
         "rule_code_sets", {"code": [p[0] for p in pairs] or [""], "set": [p[1] for p in pairs] or [-1]}
     )
-    own = codes.inner_join(sets, "code").select("claim_id", "set").distinct()
-    own = scope.keep("rule_own_diagnoses", own)
     now = claims.filter(claims.now == 1)
-    current = own.inner_join(now.select("claim_id"), "claim_id").select(
-        "claim_id", "set", ago=ibis.literal(0, "int64")
-    )
+    current = codes.semi_join(now, "claim_id").inner_join(sets, "code").select("claim_id", "set").distinct()
+    current = current.mutate(ago=ibis.literal(0, "int64"))
     remembered = _remembered(table)
     if not remembered:
         return current
-    past = own.filter(own.set.isin(remembered)).inner_join(
-        claims.select("claim_id", "patient_id", "day_in", "settled_second"), "claim_id"
-    )
-    past = past.select(
-        "patient_id", "set", other="claim_id", other_day="day_in", other_second="settled_second"
-    )
-    pairs_ = now.select("claim_id", "patient_id", "day_in", "settled_second").inner_join(past, "patient_id")
-    pairs_ = pairs_.filter(earlier(pairs_, "other_second", "other"))
-    ago = ibis.greatest(pairs_.day_in - pairs_.other_day, 0)
-    both = current.union(pairs_.select("claim_id", "set", ago=ago))
+    wanted = sets.filter(sets.set.isin(remembered))
+    # by code first: a code belongs to dozens of selectors
+    past = scope.keep("rule_past_codes", _past_codes(now, claims, codes.semi_join(wanted, "code")))
+    past = past.inner_join(wanted, "code").select("claim_id", "set", "ago")
+    both = current.union(past)
     return both.group_by(["claim_id", "set"]).agg(ago=both.ago.min())
+
+
+def _past_codes(now: ir.Table, claims: ir.Table, codes: ir.Table) -> ir.Table:
+    """Days since the patient's earlier claims last had each code: claim_id, code, ago."""
+    past = codes.inner_join(claims.select("claim_id", "patient_id", "day_in", "settled_second"), "claim_id")
+    past = past.select(
+        "patient_id", "code", other="claim_id", other_day="day_in", other_second="settled_second"
+    )
+    pairs = now.select("claim_id", "patient_id", "day_in", "settled_second").inner_join(past, "patient_id")
+    pairs = pairs.filter(earlier(pairs, "other_second", "other"))
+    ago = ibis.greatest(pairs.day_in - pairs.other_day, 0)
+    return (
+        pairs.select("claim_id", "code", ago=ago)
+        .group_by(["claim_id", "code"])
+        .agg(ago=lambda t: t.ago.min())
+    )
 
 
 def _remembered(table: CheckTable) -> Sequence[int]:
