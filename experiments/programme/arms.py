@@ -7,6 +7,8 @@ once
 loop
     The same model, trained again every three months on what was decided since, with a tenth of the places spent on
     claims to learn from and another tenth on groups of odd claims that no label explains.
+ranked
+    The loop with every place spent on the ranking: what the places for learning cost or bring.
 """
 
 import shutil
@@ -41,7 +43,7 @@ BACKGROUND = 40_000
 """Unaudited claims kept for training, drawn evenly: more are not needed (fraud.detectors.self_training)."""
 MISSED, WRONG = 0.1, 0.02
 """Guilty claims that an audit clears, innocent ones that it confirms."""
-ARMS = ("rules", "once", "loop")
+ARMS = ("rules", "once", "loop", "ranked")
 
 
 @dataclass
@@ -77,7 +79,7 @@ class Arm:
         self.city.advance()
         month = month_number(self.city.writer.month)
         frame, hits = self._observed(month)
-        if self.name == "loop" and self._due():
+        if self.name in ("loop", "ranked") and self._due():
             self._train(month)
         chosen, why = self._chosen(frame, hits, month)
         found = self._audit(chosen, why, month)
@@ -142,7 +144,7 @@ class Arm:
         proven = promoted(rule_set(self.settings), audited, self.settings.rules.proven_precision)
         claims = with_rules(claims, hits.claims, proven)
         by_money = claims.sort_values(["expected_recovery", "claim_id"], ascending=[False, True])
-        if self.name == "once":
+        if self.name in ("once", "ranked"):
             return by_money["claim_id"].head(self.capacity).tolist(), ["ranked"] * self.capacity
         return self._with_learning(frame, scored, by_money["claim_id"], month)
 

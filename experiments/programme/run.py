@@ -4,7 +4,8 @@
 
 Every arm has a city of its own with the same people, the same honest claims and the same plans of the same gangs; what
 gangs do then depends on who is caught (city.py). A year before the programme was audited as the generator's auditors
-do. Writes results.json, table.md and picture.svg.
+do. Writes results.json, table.md and picture.svg. Arms of an
+earlier run of the same size are kept, so that they may be run one at a time.
 """
 
 import argparse
@@ -66,15 +67,19 @@ def main() -> None:
     parser.add_argument("--arms", nargs="+", choices=ARMS, default=list(ARMS))
     parser.add_argument("--out", type=Path, default=HERE)
     o = parser.parse_args()
+    kept = o.out / "results.json"
+    known = json.loads(kept.read_text(encoding="utf-8")) if kept.exists() else {}
+    alike = (known.get("patients"), known.get("capacity")) == (o.patients, o.capacity)
+    rows: list[dict] = known["rows"] if alike else []
     np.seterr(all="raise", under="ignore")
-    rows: list[dict] = []
     for seed in o.seeds:
         with tempfile.TemporaryDirectory() as folder:
-            rows += programme(seed, o.patients, o.capacity, o.arms, Path(folder))
+            made = programme(seed, o.patients, o.capacity, o.arms, Path(folder))
+        rows = [r for r in rows if not (r["seed"] == seed and r["arm"] in o.arms)] + made
         text = json.dumps({"patients": o.patients, "capacity": o.capacity, "rows": rows}, indent=1, ensure_ascii=False)
-        (o.out / "results.json").write_text(text + "\n", encoding="utf-8")
-    if set(o.arms) == set(ARMS):
-        write(json.loads((o.out / "results.json").read_text(encoding="utf-8")), o.out)
+        kept.write_text(text + "\n", encoding="utf-8")
+    if {(r["seed"], r["arm"]) for r in rows} >= {(s, a) for s in o.seeds for a in ARMS}:
+        write(json.loads(kept.read_text(encoding="utf-8")), o.out)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 
 HERE = Path(__file__).resolve().parent
-TOLD = {"rules": "(a) rules only", "once": "(b) one model, trained once", "loop": "(c) full loop"}
+TOLD = {"rules": "(a) rules only", "once": "(b) one model, trained once", "loop": "(c) full loop",
+        "ranked": "(d) the loop, every place for the ranking"}  # fmt: skip
 SOON = 2
 
 
@@ -58,7 +59,8 @@ def write(results: dict[str, Any], out: Path) -> None:
     lines += ["", "By seed, money of the loop over rules and over the model trained once: "
               + "; ".join(f"seed {s} {money.loc[s, 'loop'] / money.loc[s, 'rules']:.2f}, "
                           f"{money.loc[s, 'loop'] / money.loc[s, 'once']:.2f}" for s in seeds) + "."]  # fmt: skip
-    lines += ["", "| new scheme (seed) | first claim | " + " | ".join(TOLD[a] for a in TOLD) + " |", "|" + " --- |" * 5]
+    lines += ["", "| new scheme (seed) | first claim | " + " | ".join(TOLD[a] for a in TOLD) + " |",
+              "|" + " --- |" * (2 + len(TOLD))]  # fmt: skip
     for (seed, scheme), own in begun.groupby(["seed", "scheme"], sort=False):
         by_arm = own.set_index("arm")["months"]
         cells = ["never" if pd.isna(by_arm[a]) else f"{by_arm[a]:.0f} months" for a in TOLD]
