@@ -31,7 +31,7 @@ def fenced(text):
 def words(line):
     for name, value in SHELL.items():
         line = line.replace(name, value)
-    return shlex.split(line, comments=True)
+    return shlex.split(line.partition(" || ")[0], comments=True)
 
 
 def shown_whole():
@@ -135,6 +135,7 @@ def test_the_monthly_script_is_a_script(tmp_path):
     assert done.stdout.splitlines()[1:] == [
         "train data/ours --until 2025-12",
         "score data/ours --month 2026-01",
+        "monitor data/ours --month 2026-01",
     ]
 
 
