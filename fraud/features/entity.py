@@ -126,15 +126,20 @@ def window_rows(scope: Scope, key: str, *columns: str) -> ir.Table:
 
 def mixes(scope: Scope, key: str, wanted: set[str]) -> ir.Table:
     """Aggregates over the claims of the window, of the measures in `wanted`."""
-    rows = window_rows(scope, key, *_used(scope["details"], wanted))
-    rows = rows.mutate(month_end=_month_end(rows.scored_month))
-    chosen = {k: f(rows) for k, f in AGGREGATES.items() if k in wanted}
-    chosen |= {
-        "mix_claims": rows.count(),
-        "mix_amount": ratio(exact_sum(rows.total), ibis.literal(100)),
-        "mix_stays": exact_sum(rows.is_stay),
-    }
-    return rows.group_by([key, "scored_month"]).agg(**chosen)
+    every = window_rows(scope, key, *_used(scope["details"], wanted))
+
+    def some(months: Sequence[int]) -> ir.Table:
+        rows = every.filter(every.scored_month.isin(months))
+        rows = rows.mutate(month_end=_month_end(rows.scored_month))
+        chosen = {k: f(rows) for k, f in AGGREGATES.items() if k in wanted}
+        chosen |= {
+            "mix_claims": rows.count(),
+            "mix_amount": ratio(exact_sum(rows.total), ibis.literal(100)),
+            "mix_stays": exact_sum(rows.is_stay),
+        }
+        return rows.group_by([key, "scored_month"]).agg(**chosen)
+
+    return scope.in_parts(f"{key}_mixes", scope.months, some)
 
 
 class _Recorder:

@@ -6,7 +6,7 @@ three-character diagnosis, then without the specialty, then by ICD chapter, then
 kind alone.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import ibis
 import ibis.expr.types as ir
@@ -44,8 +44,11 @@ def assign(scope: Scope) -> ir.Table:
     )
     calendar = scope.window_calendar("peer_calendar", scope.detailed, PEERS)
     window = scope.keep("peer_window", visits.inner_join(calendar, "month"))
+    # kept, so that the engine knows how few they are and does not hash the claims instead
     sizes = [
-        window.group_by(["scored_month", f"level{i}"]).agg(**{f"n{i}": window.count()})
+        scope.keep(
+            f"peer_sizes{i}", window.group_by(["scored_month", f"level{i}"]).agg(**{f"n{i}": window.count()})
+        )
         for i in range(len(LEVELS))
     ]
     scored = window.filter(window.month == window.scored_month)
@@ -87,15 +90,25 @@ def spread(scope: Scope, values: ir.Table, names: Mapping[str, str], stem: str) 
     window, chosen = scope["peer_window"], scope["peer_groups"]
     members = scope.keep(f"{stem}_members", _members(scope, window, chosen, values))
     key = ["scored_month", "peer_group"]
-    medians = scope.keep(
-        f"{stem}_medians",
-        members.group_by(key).agg(**{f"{out}_median": members[c].quantile(0.5) for c, out in names.items()}),
-    )
-    away = left(members, medians, key)
-    mads = away.group_by(key).agg(
-        **{f"{out}_mad": (away[c] - away[f"{out}_median"]).abs().quantile(0.5) for c, out in names.items()}
-    )
-    groups = scope.keep(f"{stem}_spread", left(medians, mads, key))
+
+    def middle(months: Sequence[int]) -> ir.Table:
+        some = members.filter(members.scored_month.isin(months))
+        return some.group_by(key).agg(**{f"{out}_median": some[c].quantile(0.5) for c, out in names.items()})
+
+    medians = scope.in_parts(f"{stem}_medians", scope.detailed, middle)
+
+    def deviation(months: Sequence[int]) -> ir.Table:
+        own = medians.filter(medians.scored_month.isin(months))
+        away = left(members.filter(members.scored_month.isin(months)), own, key)
+        mads = away.group_by(key).agg(
+            **{
+                f"{out}_mad": (away[c] - away[f"{out}_median"]).abs().quantile(0.5)
+                for c, out in names.items()
+            }
+        )
+        return left(own, mads, key)
+
+    groups = scope.in_parts(f"{stem}_spread", scope.detailed, deviation)
     claims = scope["claims"]
     own = claims.select("claim_id", scored_month="month").inner_join(
         chosen.select("claim_id", "peer_group"), "claim_id"

@@ -20,6 +20,8 @@ PEERS = 3
 """Months of peers that a claim is compared with: its own and the two before."""
 LINES = 4
 """Months before its own whose lines a claim's features look at (90 days), bundles apart."""
+AT_ONCE = 2_000_000
+"""Claims whose medians are taken together: an engine holds every value of a median in memory."""
 SMALL = 30
 """Peer groups smaller than this fall back to a wider one."""
 STAY_MINIMUM = 2
@@ -91,6 +93,8 @@ class Scope:
         Tables of months built before; see `use`.
     stored, bundled : frozenset of int
         Months whose claim features, and whose bundles, are taken from the store.
+    claims_of : dict of int to int
+        Claims of each month, once asked for.
     """
 
     engine: Engine
@@ -103,6 +107,7 @@ class Scope:
     store: Store | None = None
     stored: frozenset[int] = frozenset()
     bundled: frozenset[int] = frozenset()
+    claims_of: dict[int, int] = field(default_factory=dict)
 
     def use(self, store: Store) -> None:
         """Take from a store what it has of the months of this build."""
@@ -188,6 +193,42 @@ class Scope:
             self.progress(name, self.done, self.stages)
         self.done = min(self.done + 1, self.stages)
         return self.kept[name]
+
+    def in_parts(
+        self, name: str, months: Sequence[int], make: Callable[[Sequence[int]], ir.Table]
+    ) -> ir.Table:
+        """Keep a table that is made for some scored months at a time, where all at once are too many.
+
+        Parameters
+        ----------
+        name : str
+        months : sequence of int
+            Scored months, ascending.
+        make : callable
+            From some of these months to their rows, which look at the claims of `mix` months each.
+        """
+        parts = self._parts(months)
+        if len(parts) == 1:
+            return self.keep(name, make(months))
+        return self.view(name, ibis.union(*(self.keep(f"{name}_{i}", make(p)) for i, p in enumerate(parts))))
+
+    def _parts(self, months: Sequence[int]) -> list[list[int]]:
+        if not self.claims_of:
+            claims = self["claims"]
+            counts = claims.group_by("month").agg(n=claims.count())
+            self.claims_of = {
+                r["month"]: r["n"] for r in self.engine.to_arrow(counts, "claims_of").to_pylist()
+            }
+        parts: list[list[int]] = [[]]
+        held = 0
+        for month in months:
+            looked_at = sum(self.claims_of.get(month - back, 0) for back in range(self.mix))
+            if parts[-1] and held + looked_at > AT_ONCE:
+                parts.append([])
+                held = 0
+            parts[-1].append(month)
+            held += looked_at
+        return parts
 
     def view(self, name: str, expression: ir.Table) -> ir.Table:
         """Make an expression the table `name`, computed when read; it replaces what was kept so."""
