@@ -216,7 +216,7 @@ def test_a_limited_account_sees_and_takes_its_own_units_claims(browser, people, 
         assert "FAR-" not in pages[address], address
         assert ">N5<" not in pages[address], address
         assert ">N7<" not in pages[address], address
-        # most of the group is there, and not shown; as a word: the random token of a form may hold the letters
+        # most of the group is there, and not shown; as a word: the random token of a form may hold it
         assert not re.search(r"\bH1\b", pages[address]), address
     assert "另有 1 条属其他机构，共 100.00 元" in pages["/schemes/"]
     other = NewScheme.objects.get(run=scheme.run, place=2)
