@@ -87,7 +87,9 @@ class Run:
         try:
             self.stages[stage] = step(*arguments, work=self.work)
         except Failed as error:
-            self.stages[stage] = {"failed": str(error)[-500:]}
+            self.stages[stage] = {"failed": str(error).splitlines()[-1].rpartition("/")[2]}
+        # what a command said names folders of this machine
+        self.stages[stage].pop("out", None)
         said = {k: v for k, v in self.stages[stage].items() if k != "result"}
         print(f"{self.dataset.name} {stage}: {said}", file=sys.stderr, flush=True)
 
