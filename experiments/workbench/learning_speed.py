@@ -11,7 +11,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from list_speed import _analyse, _spread, _times, run_folder
+from list_speed import _times, head_at_work, run_folder
 
 HERE = Path(__file__).resolve().parent
 ODD = 1500
@@ -24,12 +24,9 @@ def measure(database: Path, suspicions: int, repeats: int) -> tuple[float, dict[
     from fraud.workbench.configure import set_up
 
     set_up(WorkbenchSettings(database=str(database), allowed_hosts=("testserver",)))
-    from django.contrib.auth.models import Group
-    from django.test import Client
-
     import fraud.workbench.urls  # noqa: F401  # before it is timed
     from fraud.workbench.learnt import NewScheme, OddClaim
-    from fraud.workbench.models import Account, Case
+    from fraud.workbench.models import Case
     from fraud.workbench.publishing import publish
     from fraud.workbench.scope import limit
 
@@ -38,12 +35,7 @@ def measure(database: Path, suspicions: int, repeats: int) -> tuple[float, dict[
         started = time.process_time()
         publish(folder, "speed", {}, data)
         published = time.process_time() - started
-    head = Account.objects.create(username="head")
-    head.groups.set([Group.objects.get_or_create(name="head")[0]])
-    _spread(Case, head)
-    _analyse()
-    client = Client()
-    client.force_login(head)
+    head, client = head_at_work()
     scheme = NewScheme.objects.get(place=1)
     first = list(OddClaim.objects.filter(scheme=scheme).values_list("claim_id", flat=True)[:20])
     before = {"cpu": time.process_time(), "wall": time.perf_counter()}

@@ -169,11 +169,8 @@ def measure(database: str, suspicions: int, repeats: int) -> dict:
     from fraud.workbench.configure import set_up
 
     set_up(WorkbenchSettings(database=database, allowed_hosts=("testserver",)))
-    from django.contrib.auth.models import Group
-    from django.test import Client
-
     import fraud.workbench.urls  # noqa: F401  # before it is timed
-    from fraud.workbench.models import Account, Case
+    from fraud.workbench.models import Case
     from fraud.workbench.publishing import publish
 
     with tempfile.TemporaryDirectory() as home:
@@ -181,12 +178,7 @@ def measure(database: str, suspicions: int, repeats: int) -> dict:
         started = time.monotonic()
         publish(folder, "speed", {"P-DUP-DRUG": ("重复开药", "条例第三十八条（二）")}, data)
         published = time.monotonic() - started
-    head = Account.objects.create(username="head")
-    head.groups.set([Group.objects.get_or_create(name="head")[0]])
-    _spread(Case, head)
-    _analyse()
-    client = Client()
-    client.force_login(head)
+    head, client = head_at_work()
     load = os.getloadavg()[0]
     found = {name: _times(client, f"/cases/?{query}", repeats) for name, query in PAGES.items()}
     for by in ("item", "department"):
@@ -222,6 +214,22 @@ def _taking(client, repeats: int) -> dict[str, list[float]]:
         assert client.post("/cases/take/").status_code == 302
         wall.append(1000 * (time.perf_counter() - started))
     return {"wall": wall, "busy": [1000 * (_busy() - before) / repeats]}
+
+
+def head_at_work() -> tuple:
+    """The head of an office whose cases are in several states, and a browser signed in as the head."""
+    from django.contrib.auth.models import Group
+    from django.test import Client
+
+    from fraud.workbench.models import Account, Case
+
+    head = Account.objects.create(username="head")
+    head.groups.set([Group.objects.get_or_create(name="head")[0]])
+    _spread(Case, head)
+    _analyse()
+    client = Client()
+    client.force_login(head)
+    return head, client
 
 
 def _spread(cases, head) -> None:

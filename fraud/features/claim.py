@@ -59,7 +59,7 @@ def _built(scope: Scope) -> ir.Table:
     peers.assign(scope)
     claims = scope["claims"]
     groups = scope["peer_groups"].drop("level")
-    table = left(claims.filter(claims.month.isin(scope.detailed)), groups, "claim_id")
+    table = left(scope.asked(claims), groups, "claim_id")
     table = table.select(
         *IDS,
         "settled_at",

@@ -14,7 +14,7 @@ FLOORS = {"amount": 0.2, "fund_share": 0.02, "stay": 0.2, "per_day": 0.2}
 def build(scope: Scope) -> list[ir.Table]:
     """Parts of the claim table about amounts, each with claim_id and features."""
     claims = scope["claims"]
-    values = scope.keep("claim_values", _values(claims.filter(claims.month.isin(scope.peered))))
+    values = scope.keep("claim_values", _values(scope.beside(claims)))
     columns = {name: name for name in FLOORS} | {"charge": "charge", "days": "days"}
     spread = scope.keep("claim_expected", peers.spread(scope, values, columns, "amounts"))
     return [scope.keep("claim_amounts", _amounts(scope, values, spread))]
@@ -38,7 +38,7 @@ def _amounts(scope: Scope, values: ir.Table, spread: ir.Table) -> ir.Table:
     claims = left(claims, spread, "claim_id")
     groups = scope["peer_groups"]
     rows = left(claims, groups.select("claim_id", "peer_group"), "claim_id")
-    rows = rows.filter(rows.month.isin(scope.detailed))
+    rows = scope.asked(rows)
     z = {
         name: robust_z(rows[name], rows[f"{name}_median"], rows[f"{name}_mad"], floor)
         for name, floor in FLOORS.items()

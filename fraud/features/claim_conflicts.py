@@ -20,7 +20,7 @@ def build(scope: Scope) -> list[ir.Table]:
     """Parts of the claim table about contradictions, each with claim_id and features."""
     claims = scope["claims"]
     return [
-        scope.keep("claim_person", _person(claims.filter(claims.month.isin(scope.detailed)))),
+        scope.keep("claim_person", _person(scope.asked(claims))),
         scope.keep("claim_limits", _limits(scope, claims)),
         scope.keep("claim_invoices", _invoices(scope, claims)),
         scope.keep("claim_traces", _traces(scope, claims)),
@@ -54,7 +54,7 @@ def _limits(scope: Scope, claims: ir.Table) -> ir.Table:
     items, lines = relation("items"), relation("lines")
     limited = items.filter(items.sex_limit.notnull() | items.min_age.notnull() | items.max_age.notnull())
     limited = limited.select("item_code", "sex_limit", "min_age", "max_age")
-    people = claims.filter(claims.month.isin(scope.detailed)).select("claim_id", "sex", "age")
+    people = scope.asked(claims).select("claim_id", "sex", "age")
     rows = lines.filter(lines.amount > 0).select("claim_id", "item_code").distinct()
     rows = rows.inner_join(limited, "item_code").inner_join(people, "claim_id")
     found = rows.group_by("claim_id").agg(
@@ -113,7 +113,7 @@ def _runs(scope: Scope, rows: ir.Table) -> ir.Table:
         block=others.number // NEAR_NUMBER + others.step,
         other_number="number", other_second="settled_second", other_day="day", other="claim_id",
     )  # fmt: skip
-    scored = rows.filter(rows.month.isin(scope.detailed))
+    scored = scope.asked(rows)
     scored = scored.mutate(block=scored.number // NEAR_NUMBER)
     pairs = scored.inner_join(others, ["patient_id", "stem", "block"])
     elapsed = pairs.settled_second - pairs.other_second

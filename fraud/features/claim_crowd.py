@@ -17,7 +17,7 @@ def build(scope: Scope) -> list[ir.Table]:
     claims = scope["claims"]
     stays = claims.filter(claims.is_stay == 1)
     return [
-        scope.keep("claim_cohorts", _cohorts(stays.filter(stays.month.isin(scope.detailed)))),
+        scope.keep("claim_cohorts", _cohorts(scope.asked(stays))),
         scope.keep("claim_occupancy", _occupancy(scope, stays)),
         scope.keep("claim_contacts", _contacts(scope.reach(stays, max(days for _, days in CONTACTS)))),
     ]

@@ -83,7 +83,7 @@ def _latest(claims: ir.Table, key: str | list[str], days: int = YEAR) -> ir.Inte
 def _variety(scope: Scope, claims: ir.Table) -> ir.Table:
     """Distinct institutions and doctors of the patient, distinct patients of the doctor."""
     visits = claims.filter(claims.is_visit == 1)
-    result = visits.filter(visits.month.isin(scope.detailed)).select("claim_id")
+    result = scope.asked(visits).select("claim_id")
     for key, counted, days, name in VARIETY:
         part = distinct_before(scope.reach(visits, days), (key,), counted, days, name)
         result = left(result, part.select("claim_id", name), "claim_id")
@@ -169,7 +169,7 @@ def _repeats(scope: Scope, claims: ir.Table) -> ir.Table:
     )
     known = recent.filter(recent.doctor_id.notnull())
     doctor = known.select("claim_id", doctor=count_over(before(["doctor_id", "total"], 30), known.is_visit))
-    result = claims.filter(claims.month.isin(scope.detailed))
+    result = scope.asked(claims)
     for part in (patient, place, doctor):
         result = left(result, part, "claim_id")
     visit = result.is_visit == 1

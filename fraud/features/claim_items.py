@@ -20,7 +20,7 @@ KNOWN = 100
 def build(scope: Scope) -> list[ir.Table]:
     """Parts of the claim table about items, each with claim_id and features."""
     items = scope["claim_items"]
-    items = items.filter(items.month.isin(scope.peered))
+    items = scope.beside(items)
     calendar = scope.window_calendar("peer_items", scope.detailed, PEERS)
     return [
         scope.keep("claim_prices", _prices(scope, items, calendar)),
@@ -71,7 +71,7 @@ def exact_sum_over(counts: ir.Table, window: object) -> ir.IntegerValue:
 
 
 def _scored(scope: Scope, items: ir.Table) -> ir.Table:
-    return items.filter(items.month.isin(scope.detailed)).rename(scored_month="month")
+    return scope.asked(items).rename(scored_month="month")
 
 
 def _prices(scope: Scope, items: ir.Table, calendar: ir.Table) -> ir.Table:

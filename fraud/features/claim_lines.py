@@ -45,7 +45,7 @@ COMPARED = {
 def build(scope: Scope) -> list[ir.Table]:
     """Parts of the claim table about lines, each with claim_id and features."""
     items = scope["claim_items"]
-    scope.keep("claim_totals", _totals(items.filter(items.month.isin(scope.peered))))
+    scope.keep("claim_totals", _totals(scope.beside(items)))
     values = scope.keep("line_values", _values(scope["claim_totals"]))
     spread = peers.spread(scope, values, {c: c for c in COMPARED}, "lines")
     return [
@@ -148,7 +148,7 @@ def _mix(scope: Scope, values: ir.Table, spread: ir.Table) -> ir.Table:
 
 def _breadth(scope: Scope) -> ir.Table:
     items = scope["claim_items"]
-    items = items.filter(items.month.isin(scope.detailed))
+    items = scope.asked(items)
     counts = items.group_by(["claim_id", "item_code"]).agg(weight=exact_sum(items.amount))
     spread = entropy(counts, ["claim_id"], "weight", "item")
     return spread.select("claim_id", claim_top_item_share="item_top", claim_item_entropy="item_entropy")
@@ -157,7 +157,7 @@ def _breadth(scope: Scope) -> ir.Table:
 def _duplicates(scope: Scope) -> ir.Table:
     """Charges of one item beyond the first on one day of a claim, refunds taken off."""
     items = scope["claim_items"]
-    items = items.filter(items.month.isin(scope.detailed) & items.category.isin(CARE))
+    items = scope.asked(items).filter(lambda t: t.category.isin(CARE))
     known = items.filter(items.charged.notnull())
     days = known.group_by(["claim_id", "item_code", "charged"]).agg(
         times=exact_sum(known.times), amount=exact_sum(known.amount)

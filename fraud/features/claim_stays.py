@@ -20,7 +20,7 @@ def build(scope: Scope) -> list[ir.Table]:
     return [
         scope.keep("claim_readmission", _readmission(claims)),
         scope.keep("claim_overlap", _overlap(claims)),
-        scope.keep("claim_idle", _idle(claims.filter(claims.month.isin(scope.detailed)))),
+        scope.keep("claim_idle", _idle(scope.asked(claims))),
     ]
 
 

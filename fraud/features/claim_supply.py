@@ -18,7 +18,7 @@ def build(scope: Scope) -> list[ir.Table]:
     for name, part in (("doctor_id", "class_doctors"), ("institution_id", "class_institutions")):
         found = distinct_before(_keyed(fills), ("patient_id", "drug_class"), name, SPAN, part)
         rows = left(rows, found.select(fill_id="claim_id", **{part: found[part]}), "fill_id")
-    rows = rows.filter(rows.month.isin(scope.detailed))
+    rows = scope.asked(rows)
     return [scope.keep("claim_supply", _claims(rows))]
 
 

@@ -15,8 +15,8 @@ def build(scope: Scope) -> list[ir.Table]:
     claims = scope["claims"]
     timed = claims.filter((claims.is_visit == 1) & (claims.settled_second % DAY != 0))
     return [
-        scope.keep("claim_clock", _clock(claims.filter(claims.month.isin(scope.detailed)))),
-        scope.keep("claim_bursts", _bursts(timed.filter(timed.month.isin(scope.detailed)))),
+        scope.keep("claim_clock", _clock(scope.asked(claims))),
+        scope.keep("claim_bursts", _bursts(scope.asked(timed))),
         scope.keep("claim_places", _places(scope.reach(timed, 1))),
     ]
 

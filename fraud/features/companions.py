@@ -88,7 +88,7 @@ def _claims(scope: Scope, met: ir.Table) -> ir.Table:
         "days",
     )
     per_day = days.inner_join(seen.select("claim_id", "days"), "claim_id").select("patient_id", "day", "days")
-    rows = visits.filter(visits.month.isin(scope.detailed))
+    rows = scope.asked(visits)
     rows = left(left(rows, found, "claim_id"), per_day, ["patient_id", "day"])
     return rows.select(
         "claim_id",

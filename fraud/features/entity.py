@@ -139,7 +139,7 @@ def mixes(scope: Scope, key: str, wanted: set[str]) -> ir.Table:
         }
         return rows.group_by([key, "scored_month"]).agg(**chosen)
 
-    return scope.in_parts(f"{key}_mixes", scope.months, some)
+    return scope.in_parts(f"{key}_mixes", scope.month_parts(scope.months), some)
 
 
 class _Recorder:

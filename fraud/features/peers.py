@@ -90,12 +90,13 @@ def spread(scope: Scope, values: ir.Table, names: Mapping[str, str], stem: str) 
     window, chosen = scope["peer_window"], scope["peer_groups"]
     members = scope.keep(f"{stem}_members", _members(scope, window, chosen, values))
     key = ["scored_month", "peer_group"]
+    parts = scope.month_parts(scope.detailed)
 
     def middle(months: Sequence[int]) -> ir.Table:
         some = members.filter(members.scored_month.isin(months))
         return some.group_by(key).agg(**{f"{out}_median": some[c].quantile(0.5) for c, out in names.items()})
 
-    medians = scope.in_parts(f"{stem}_medians", scope.detailed, middle)
+    medians = scope.in_parts(f"{stem}_medians", parts, middle)
 
     def deviation(months: Sequence[int]) -> ir.Table:
         own = medians.filter(medians.scored_month.isin(months))
@@ -108,7 +109,7 @@ def spread(scope: Scope, values: ir.Table, names: Mapping[str, str], stem: str) 
         )
         return left(own, mads, key)
 
-    groups = scope.in_parts(f"{stem}_spread", scope.detailed, deviation)
+    groups = scope.in_parts(f"{stem}_spread", parts, deviation)
     claims = scope["claims"]
     own = claims.select("claim_id", scored_month="month").inner_join(
         chosen.select("claim_id", "peer_group"), "claim_id"

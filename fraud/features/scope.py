@@ -4,13 +4,14 @@ import datetime
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import ibis
 import ibis.expr.types as ir
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+Part = TypeVar("Part")
 Progress = Callable[[str, int, int], None]
 HISTORY = 12
 """Months of history behind the earliest month a feature looks at."""
@@ -148,6 +149,14 @@ class Scope:
         unknown = [m for m in range(self.first, self.last + 1) if m not in self.bundled]
         return min(*self.summed, min(self.detailed) - LINES, *unknown)
 
+    def asked(self, rows: ir.Table) -> ir.Table:
+        """Rows (with ``month``) of the claims of `detailed`."""
+        return rows.filter(rows.month.isin(self.detailed))
+
+    def beside(self, rows: ir.Table) -> ir.Table:
+        """Rows (with ``month``) of the claims that those of `detailed` are compared with."""
+        return rows.filter(rows.month.isin(self.peered))
+
     def reach(self, rows: ir.Table, days: int) -> ir.Table:
         """Rows (with ``settled_second``) that a window of `days` before a claim of `detailed` can hold."""
         year, month = divmod(min(self.detailed), 12)
@@ -162,8 +171,7 @@ class Scope:
         """
         if 2 * len(self.detailed) > self.last - self.first:
             return rows
-        asked = rows.filter(rows.month.isin(self.detailed)).select(*key).distinct()
-        return rows.semi_join(asked, list(key))
+        return rows.semi_join(self.asked(rows).select(*key).distinct(), list(key))
 
     @property
     def first(self) -> int:
@@ -194,25 +202,17 @@ class Scope:
         self.done = min(self.done + 1, self.stages)
         return self.kept[name]
 
-    def in_parts(
-        self, name: str, months: Sequence[int], make: Callable[[Sequence[int]], ir.Table]
-    ) -> ir.Table:
-        """Keep a table that is made for some scored months at a time, where all at once are too many.
-
-        Parameters
-        ----------
-        name : str
-        months : sequence of int
-            Scored months, ascending.
-        make : callable
-            From some of these months to their rows, which look at the claims of `mix` months each.
-        """
-        parts = self._parts(months)
+    def in_parts(self, name: str, parts: Sequence[Part], make: Callable[[Part], ir.Table]) -> ir.Table:
+        """Keep a table that is computed part by part, as ``fx_<name>_<number>``; its parts share no rows."""
         if len(parts) == 1:
-            return self.keep(name, make(months))
+            return self.keep(name, make(parts[0]))
         return self.view(name, ibis.union(*(self.keep(f"{name}_{i}", make(p)) for i, p in enumerate(parts))))
 
-    def _parts(self, months: Sequence[int]) -> list[list[int]]:
+    def month_parts(self, months: Sequence[int]) -> list[list[int]]:
+        """Scored months, ascending, that are looked at together: of at most about `AT_ONCE` claims.
+
+        Each of them looks at the claims of `mix` months.
+        """
         if not self.claims_of:
             claims = self["claims"]
             counts = claims.group_by("month").agg(n=claims.count())

@@ -41,14 +41,14 @@ class FeatureStore:
     def __init__(self, folder: Path, scope: Scope) -> None:
         self.folder, self.scope = folder, scope
         self._digests = _digests(scope)
-        self._code = _code()
+        present = sorted((table, sorted(columns)) for table, columns in scope.engine.present.items())
+        self._made_by = [_code(), repr(present)]
 
     def path(self, name: str, month: int) -> Path:
         """File of a table's month, there or not."""
         first = month if name == ALONE else month - HISTORY
-        said = [self._code, repr(sorted((t, sorted(c)) for t, c in self.scope.engine.present.items()))]
-        said += [f"{m}:{self._digests.get(m, '')}" for m in range(first, month + 1)]
-        key = hashlib.sha256("\n".join(said).encode()).hexdigest()[:24]
+        digests = [f"{m}:{self._digests.get(m, '')}" for m in range(first, month + 1)]
+        key = hashlib.sha256("\n".join([*self._made_by, *digests]).encode()).hexdigest()[:24]
         return self.folder / name / f"{month_text(month)}-{key}.parquet"
 
     def has(self, name: str, month: int) -> bool:
@@ -72,7 +72,8 @@ class FeatureStore:
         for month in months:
             path = self.path(name, month)
             path.parent.mkdir(parents=True, exist_ok=True)
-            beside = path.with_name(f".{path.name}.{os.getpid()}")
+            # the number before the ending: an engine that writes beside replaces the ending
+            beside = path.with_name(f".{path.stem}.{os.getpid()}.parquet")
             rows = table.filter(table.month == month).order_by("claim_id")
             self.scope.engine.to_parquet(rows, beside, name=f"store {name} {month_text(month)}")
             for old in path.parent.glob(f"{month_text(month)}-*"):

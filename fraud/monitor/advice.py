@@ -135,9 +135,14 @@ def _rules(f: Figures, _: Mapping[str, str], s: Any) -> Iterator[Advice]:
         yield Advice("rule", "watch", zh, en, command)
 
 
+def _recurring(f: Figures) -> list[Figures]:
+    """Groups of odd claims that came in two months or more without one decision."""
+    return [g for g in f["groups"] if len(g["months"]) > 1 and not g["decided"]]
+
+
 def _groups(f: Figures, _: Mapping[str, str], s: Any) -> Iterator[Advice]:
     """New scheme groups that come again and that nobody looked at."""
-    again = [g for g in f["groups"] if len(g["months"]) > 1 and not g["decided"]]
+    again = _recurring(f)
     if again:
         top = again[0]
         zh = f"查新手法：{len(again)} 组在两个月以上出现而没有一笔有结论，最大的 {top['group_id']} 有 {top['claims']} 笔、{top['amount']:,.0f} 元"
@@ -180,7 +185,7 @@ def _random(f: Figures, _: Mapping[str, str], s: Any) -> Iterator[Advice]:
 def _learning(f: Figures, _: Mapping[str, str], s: Any) -> Iterator[Advice]:
     """Few confirmed cases to learn from, and no place kept for learning."""
     confirmed, share = f["age"]["confirmed"], f["settings"]["learning_share"]
-    again = [g for g in f["groups"] if len(g["months"]) > 1 and not g["decided"]]
+    again = _recurring(f)
     if share or not (confirmed < s.learning_confirmed or len(again) > 2):
         return
     zh = f"留名额给学习：已知查实 {confirmed} 件，反复出现而无结论的新手法 {len(again)} 组，学习名额为 0"

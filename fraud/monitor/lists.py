@@ -14,7 +14,7 @@ HELD = 0.5
 """Share of a case's evidence claims that must be decided where the case itself was not."""
 DRAWS = 1_000
 _SUBJECT, _KEYS = ["subject_kind", "subject_id"], ["month", "suspicion_id"]
-_UNKNOWN = {"value": math.nan, "low": math.nan, "high": math.nan}
+UNKNOWN = {"value": math.nan, "low": math.nan, "high": math.nan}
 
 
 def judged(cases: pd.DataFrame, decisions: pd.DataFrame) -> pd.DataFrame:
@@ -128,7 +128,7 @@ def share_of(hits: int, rows: int) -> dict[str, float]:
     {'value': 0.5, 'low': 0.24, 'high': 0.76}
     """
     if not rows:
-        return dict(_UNKNOWN)
+        return dict(UNKNOWN)
     low, high = wilson(hits, rows)
     return {"value": hits / rows, "low": low, "high": high}
 
@@ -156,7 +156,7 @@ def difference(a: Mapping[str, float], b: Mapping[str, float]) -> dict[str, floa
 def _ratio(recovered: np.ndarray, expected: np.ndarray) -> dict[str, float]:
     """Ratio of two sums of cents with a bootstrap interval over cases."""
     if not expected.sum() > 0:
-        return dict(_UNKNOWN)
+        return dict(UNKNOWN)
     random = np.random.default_rng(7)
     draws = [random.integers(0, len(expected), len(expected)) for _ in range(DRAWS)]
     sums = [(recovered[rows].sum(), expected[rows].sum()) for rows in draws]

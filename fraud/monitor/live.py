@@ -1,6 +1,5 @@
 """The months' scores, frozen when they were published, against what was decided since."""
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,6 +10,7 @@ from fraud import evaluate
 from fraud.backtest.burden import GROUPS, burden
 from fraud.backtest.estimates import estimate
 from fraud.backtest.figures import FEWEST, FEWEST_CONFIRMED, calibration, compared, listed
+from fraud.monitor.lists import UNKNOWN
 
 
 def live(scored: pd.DataFrame, ways: Sequence[str]) -> dict[str, Any]:
@@ -42,7 +42,7 @@ def live(scored: pd.DataFrame, ways: Sequence[str]) -> dict[str, Any]:
         "confirmed": confirmed,
         "random": int(decided["random"].sum()),
         "all": compared(decided, ways) if enough else {},
-        "roc_auc": auc(decided) if enough else dict.fromkeys(("value", "low", "high"), math.nan),
+        "roc_auc": auc(decided) if enough else dict(UNKNOWN),
         "calibration": calibration(decided) if enough else {},
         "burden": {g: burden(told, g) for g in GROUPS if g in told} if len(told) else {},
         "estimates": estimate(told).told() if len(told) else {},

@@ -138,10 +138,10 @@ def labels(engine: Engine, kind: str, known_until: int, more: pd.DataFrame | Non
     ).reset_index(drop=True)
 
 
-def latest(decisions: pd.DataFrame) -> pd.DataFrame:
+def latest(decisions: pd.DataFrame, subject: Sequence[str] = ("subject_id",)) -> pd.DataFrame:
     """Latest decision about each subject, sorted by it; at the same moment a confirmation outweighs."""
-    ordered = decisions.sort_values(["subject_id", "decided_at", "outcome"])
-    return ordered.drop_duplicates("subject_id", keep="last")
+    ordered = decisions.sort_values([*subject, "decided_at", "outcome"])
+    return ordered.drop_duplicates(list(subject), keep="last")
 
 
 def decisions(engine: Engine, more: pd.DataFrame | None = None) -> pd.DataFrame:

@@ -152,9 +152,9 @@ class _Look:
         self.runs = past_runs(out, name, last, months)
         self.now = self.runs[-1] if self.runs else None
         self.kind = str(self.now.manifest["experiment"]["target"]) if self.now else "claim"
-        self.end = pd.Timestamp(month_text(month_number(last) + 1) + "-01")
+        self.after = month_text(month_number(last) + 1)
         self.more = more
-        self.decided = decisions_until(engine, self.end, more)
+        self.decided = decisions_until(engine, pd.Timestamp(f"{self.after}-01"), more)
         self.known = labels(engine, self.kind, month_number(last), more)
         self.notes: list[dict[str, str]] = []
 
@@ -165,7 +165,7 @@ class _Look:
             "month": self.last,
             "months": [run.month for run in self.runs],
             "until": self.last,
-            "after": month_text(month_number(self.last) + 1),
+            "after": self.after,
             "kind": self.kind,
             "commands": {"dataset": dataset, "out": out, "audits": f" --audits {audits}" if audits else ""},
             "settings": self._settings(),
@@ -280,8 +280,7 @@ class _Look:
         recent = self.settings.monitor.recent_months
         rules = rule_set(self.settings).rules
         names = {code: (rule.name_zh, rule.name_en) for code, rule in rules.items()}
-        after = month_text(month_number(self.last) + 1)
-        hits = audited_hits(self.out, after, decisions(self.engine, self.more))
+        hits = audited_hits(self.out, self.after, decisions(self.engine, self.more))
         return {
             "drift": drift,
             "places": places_of(drift[-recent:]),

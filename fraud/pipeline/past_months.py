@@ -16,10 +16,11 @@ from fraud.monitor.lists import share_of
 from fraud.pipeline.allowing import refused_folder
 from fraud.pipeline.challenging import REPORT as CHALLENGER
 from fraud.pipeline.drifting import REPORT as DRIFT
-from fraud.pipeline.frames import who_and_where
+from fraud.pipeline.frames import latest, who_and_where
 from fraud.pipeline.new_schemes import REPORT as NEW_SCHEMES
 from fraud.runs import read_manifest
 from fraud.schema import month_number, month_text, relation
+from fraud.suspicion.learning import MARK
 
 _CASE = (
     "suspicion_id", "month", "subject_kind", "subject_id", "score", "expected_recovery", "reasons",
@@ -83,16 +84,14 @@ def decisions_until(engine: Engine, end: pd.Timestamp, more: pd.DataFrame | None
     if more is not None and len(more):
         cents = more["recovered_amount"].astype(float) * 100
         frame = pd.concat([frame, more[columns].assign(recovered_amount=cents)], ignore_index=True)
-    frame = frame[frame["decided_at"] < end]
-    ordered = frame.sort_values(["subject_kind", "subject_id", "decided_at", "outcome"])
-    latest = ordered.drop_duplicates(["subject_kind", "subject_id"], keep="last").reset_index(drop=True)
+    known = latest(frame[frame["decided_at"] < end], ["subject_kind", "subject_id"]).reset_index(drop=True)
     return pd.DataFrame(
         {
-            "subject_kind": latest["subject_kind"],
-            "subject_id": latest["subject_id"],
-            "confirmed": (latest["outcome"] == "confirmed").to_numpy(bool),
-            "cents": np.rint(latest["recovered_amount"].astype(float).to_numpy(float)),
-            "decided_at": latest["decided_at"].astype("datetime64[us]"),
+            "subject_kind": known["subject_kind"],
+            "subject_id": known["subject_id"],
+            "confirmed": (known["outcome"] == "confirmed").to_numpy(bool),
+            "cents": np.rint(known["recovered_amount"].astype(float).to_numpy(float)),
+            "decided_at": known["decided_at"].astype("datetime64[us]"),
         }
     )
 
@@ -108,7 +107,7 @@ def cases_of(runs: Sequence[PastRun]) -> pd.DataFrame:
 
 def _cases(run: PastRun) -> pd.DataFrame:
     frame = pq.read_table(run.folder / "suspicions.parquet", columns=list(_CASE)).to_pandas()
-    learning = [bool(len(r)) and r[0]["code"] == "learning" for r in frame["reasons"]]
+    learning = [bool(len(r)) and r[0]["code"] == MARK for r in frame["reasons"]]
     return frame.drop(columns="reasons").assign(
         version=run.version,
         learning=learning,

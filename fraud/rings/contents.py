@@ -5,7 +5,7 @@ import ibis.expr.types as ir
 
 from fraud.features.measures import DAY, exact_sum, integer, left
 from fraud.features.scope import Scope
-from fraud.rings.parts import in_parts, within
+from fraud.rings.parts import within
 from fraud.schema import relation
 
 RARE_SHARE = 0.03
@@ -41,7 +41,7 @@ def contents(scope: Scope, claims: ir.Table, cuts: list[tuple[str, str]]) -> ir.
         of rare costly items).
     """
     charges = _charges(scope, claims, cuts)
-    return in_parts(scope, "ring_contents", len(cuts), lambda part: _summed(within(charges, *cuts[part])))
+    return scope.in_parts("ring_contents", cuts, lambda cut: _summed(within(charges, *cut)))
 
 
 def _summed(charges: ir.Table) -> ir.Table:
@@ -105,16 +105,16 @@ def _charges(scope: Scope, claims: ir.Table, cuts: list[tuple[str, str]]) -> ir.
         return found.filter(found.cents > 0)
 
     parts = len(cuts)
-    found = in_parts(scope, "ring_charged", parts, charged)
+    found = scope.in_parts("ring_charged", range(parts), charged)
     of_person = lambda part: _early(found.filter(found.person % parts == part))  # noqa: E731
-    early = in_parts(scope, "ring_early", parts, of_person)
+    early = scope.in_parts("ring_early", range(parts), of_person)
     rare, resold = _rare(scope, found), _resold(scope, rows("", ""))
 
     def marked(part: int) -> ir.Table:
         some, hurried, sold = (within(t, *cuts[part]) for t in (found, early, resold))
         return _marked(some, hurried, sold, rare)
 
-    return in_parts(scope, "ring_charges", parts, marked)
+    return scope.in_parts("ring_charges", range(parts), marked)
 
 
 def _marked(found: ir.Table, early: ir.Table, resold: ir.Table, rare: ir.Table) -> ir.Table:

@@ -2,7 +2,6 @@
 
 import math
 import re
-from collections.abc import Callable
 
 import ibis
 import ibis.expr.types as ir
@@ -55,21 +54,13 @@ def among(rows: ir.Table, low: int, high: int) -> ir.Table:
     return rows.filter((rows.place >= low) & (rows.place < high))
 
 
-def in_parts(scope: Scope, name: str, parts: int, make: Callable[[int], ir.Table]) -> ir.Table:
-    """Keep a table that is computed part by part; its parts share no rows."""
-    if parts == 1:
-        return scope.keep(name, make(0))
-    whole = ibis.union(*(scope.keep(f"{name}_{part}", make(part)) for part in range(parts)))
-    return scope.view(name, whole)
-
-
 def part(scope: Scope, name: str, number: int, parts: int) -> ir.Table:
-    """One part of a table kept by `in_parts`."""
+    """One part of a table kept by `Scope.in_parts`."""
     return scope[name if parts == 1 else f"{name}_{number}"]
 
 
 def files_of(scope: Scope, name: str) -> list[str]:
-    """Parquet files of a table kept by `in_parts`."""
+    """Parquet files of a table kept by `Scope.in_parts`."""
     own = re.compile(rf"fx_{name}(_\d+)?\.parquet")
     kept = sorted(p for p in scope.engine.work.iterdir() if own.fullmatch(p.name))
     return [file for path in kept for file in part_files(path)]

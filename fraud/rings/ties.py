@@ -14,7 +14,7 @@ import ibis.expr.types as ir
 from fraud.features.measures import DAY, exact_sum, fixed_mean, flag, left, ratio
 from fraud.features.scope import Scope
 from fraud.rings.meetings import ITEMS, VIEWS
-from fraud.rings.parts import among, in_parts, part, place_ranges
+from fraud.rings.parts import among, part, place_ranges
 from fraud.schema import relation
 
 KEYS = ["person", "place"]
@@ -34,7 +34,7 @@ def build(scope: Scope) -> ir.Table:
     scope.keep("ring_meanwhile", _meanwhile(visits))
 
     def keep(name: str, make: Callable[[ir.Table], ir.Table], source: ir.Table) -> None:
-        in_parts(scope, name, len(cuts), lambda number: make(among(source, *cuts[number])))
+        scope.in_parts(name, cuts, lambda cut: make(among(source, *cut)))
 
     def kept(name: str, number: int) -> ir.Table:
         return part(scope, name, number, len(cuts))
@@ -43,9 +43,9 @@ def build(scope: Scope) -> ir.Table:
         return make(kept("ring_marked", number))
 
     keep("ring_marked", lambda rows: _marked(rows, scope["ring_meanwhile"]), visits)
-    in_parts(scope, "ring_tie_sums", len(cuts), partial(of_marked, _sums))
-    in_parts(scope, "ring_tie_tops", len(cuts), partial(of_marked, _tops))
-    in_parts(scope, "ring_place_sums", len(cuts), partial(of_marked, _places))
+    scope.in_parts("ring_tie_sums", range(len(cuts)), partial(of_marked, _sums))
+    scope.in_parts("ring_tie_tops", range(len(cuts)), partial(of_marked, _tops))
+    scope.in_parts("ring_place_sums", range(len(cuts)), partial(of_marked, _places))
     for view in VIEWS:
         keep(f"ring_tie_{view.name}", partial(_met, view.name), scope[f"ring_pairs_{view.name}"])
     persons = scope.keep("ring_people", people(scope))
@@ -58,7 +58,7 @@ def build(scope: Scope) -> ir.Table:
         ties = left(left(ties, persons, "person"), everywhere, "person")
         return _compared(left(ties, kept("ring_place_sums", number), "place"))
 
-    return in_parts(scope, "ring_ties", len(cuts), whole)
+    return scope.in_parts("ring_ties", range(len(cuts)), whole)
 
 
 def _meanwhile(visits: ir.Table) -> ir.Table:

@@ -11,7 +11,7 @@ from fraud.features import facts
 from fraud.features.measures import DAY, fixed_mean, integer, left, log, ratio
 from fraud.features.scope import Scope
 from fraud.rings.contents import contents
-from fraud.rings.parts import in_parts, ranges, within
+from fraud.rings.parts import ranges, within
 
 SMALL = 30
 """Peer groups with fewer claims fall back to all claims of the visit type."""
@@ -75,7 +75,7 @@ def build(scope: Scope) -> ir.Table:
         # sorted, a range of places is later read without reading everything
         return both if len(cuts) == 1 else both.order_by("place")
 
-    return in_parts(scope, "ring_visits", len(cuts), some)
+    return scope.in_parts("ring_visits", range(len(cuts)), some)
 
 
 def _numbered(scope: Scope, claims: ir.Table, name: str, columns: tuple[str, ...]) -> ir.Table:
