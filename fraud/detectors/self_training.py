@@ -46,7 +46,7 @@ def fit(
     settings, weak
         See `fraud.settings`.
     rounds, seed, bags, threads
-        See `Boosting.fit`; threads only score the pool.
+        See `Boosting.fit`; threads score the pool, too.
 
     Returns
     -------
@@ -57,7 +57,13 @@ def fit(
     count = min(len(pool), round(weak.background * len(rows)))
     background = np.sort(random.choice(pool, count, replace=False))
     first = _fit(
-        matrix, [(rows, label, 1.0), (background, 0, weak.background_weight)], settings, rounds, seed, bags
+        matrix,
+        [(rows, label, 1.0), (background, 0, weak.background_weight)],
+        settings,
+        rounds,
+        seed,
+        bags,
+        threads,
     )
     surest = round(weak.share * len(pool))
     if not surest:
@@ -68,7 +74,7 @@ def fit(
     # the next as many are left out: neither positive nor negative is safe to say of them
     rest = np.setdiff1d(background, pool[order[: 2 * surest]])
     parts: _Parts = [(rows, label, 1.0), (likely, 1, weak.weight), (rest, 0, weak.background_weight)]
-    second = _fit(matrix, parts, settings, rounds, seed + 500, bags)
+    second = _fit(matrix, parts, settings, rounds, seed + 500, bags, threads)
     return Boosting(trees.mean_of([first.text, second.text]), rounds)
 
 
@@ -79,8 +85,9 @@ def _fit(
     rounds: int,
     seed: int,
     bags: int | None,
+    threads: int,
 ) -> Boosting:
     chosen = np.concatenate([rows for rows, _, _ in parts])
     label = np.concatenate([np.broadcast_to(np.asarray(value), len(rows)) for rows, value, _ in parts])
     weight = np.concatenate([np.full(len(rows), share) for rows, _, share in parts])
-    return Boosting.fit(matrix[chosen], label, settings, rounds, seed, weight, bags)
+    return Boosting.fit(matrix[chosen], label, settings, rounds, seed, weight, bags, threads)

@@ -161,9 +161,7 @@ def load(text: str) -> "lightgbm.Booster":
 
 def predict(booster: "lightgbm.Booster", matrix: np.ndarray, threads: int = 1) -> np.ndarray:
     """Raw scores, shape (rows,); the same for any number of threads."""
-    parts = [
-        booster.predict(piece, raw_score=True, num_threads=threads) for piece in pieces(matrix, _CHUNK)
-    ]
+    parts = [booster.predict(piece, raw_score=True, num_threads=threads) for piece in pieces(matrix, _CHUNK)]
     return np.concatenate(parts) if parts else np.zeros(0)
 
 

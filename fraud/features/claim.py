@@ -18,7 +18,7 @@ from fraud.features import (
     peers,
 )
 from fraud.features.measures import join_all, left, ratio
-from fraud.features.scope import Scope
+from fraud.features.scope import Scope, within
 
 THEMES = (
     claim_history,
@@ -47,7 +47,7 @@ def build(scope: Scope) -> ir.Table:
     Months that the scope's store has are read from it, the others are built and kept there.
     """
     claim_lines.items(scope)
-    table = scope.keep("claim", _built(scope)) if scope.detailed else None
+    table = _built(scope) if scope.detailed else None
     if scope.store is None:
         return scope["claim"]
     if table is not None:
@@ -79,4 +79,8 @@ def _built(scope: Scope) -> ir.Table:
     expected = scope["claim_expected"].select(
         "claim_id", charge_expected="charge_median", days_expected="days_median"
     )
-    return join_all(table, [*merged, expected], "claim_id")
+
+    def joined(cut: tuple[str, str]) -> ir.Table:
+        return join_all(within(table, *cut), [within(p, *cut) for p in (*merged, expected)], "claim_id")
+
+    return scope.in_parts("claim", scope.claim_ranges(scope.detailed), joined)

@@ -23,16 +23,31 @@ from fraud.features.measures import (
     ratio,
     share,
 )
-from fraud.features.scope import HISTORY, Scope
+from fraud.features.scope import HISTORY, Scope, within
+
+CONCENTRATIONS = {
+    "patient": "patient_id",
+    "diagnosis": "diagnosis",
+    "doctor": "doctor_id",
+    "place": "institution_id",
+    "region": "patient_region",
+}
+_KEYS = ("claim_id", "month", "day", "department_id", *CONCENTRATIONS.values())
 
 
 def details(scope: Scope) -> ir.Table:
-    """Keep ``fx_details``: claims of `Scope.summed` with their features, visits only."""
+    """Keep ``fx_details``: claims of `Scope.summed` with what entities sum of them, visits only."""
     claims, features = scope["claims"], scope["claim"]
-    own = [c for c in features.columns if c.startswith("claim_")]
-    visits = claims.filter(claims.is_visit == 1)
-    own += ["charge_expected", "days_expected"]
-    return scope.keep("details", visits.inner_join(features.select(*own), "claim_id"))
+    visits = claims.filter((claims.is_visit == 1) & claims.month.isin(scope.summed))
+    own = [c for c in features.columns if c not in visits.columns]
+    used = {*_KEYS, *_used(visits.inner_join(features.select("claim_id", *own), "claim_id"), set(AGGREGATES))}
+    visits = visits.select(*(c for c in visits.columns if c in used))
+    features = features.select("claim_id", *(c for c in own if c in used))
+
+    def joined(cut: tuple[str, str]) -> ir.Table:
+        return within(visits, *cut).inner_join(within(features, *cut), "claim_id")
+
+    return scope.in_parts("details", scope.claim_ranges(scope.summed), joined)
 
 
 def active(scope: Scope, key: str) -> ir.Table:
@@ -176,15 +191,6 @@ def _month_end(month: ir.IntegerValue) -> ir.IntegerValue:
     year, part = following // 12, following % 12 + 1
     first = (year.cast("string") + "-" + part.cast("string").lpad(2, "0") + "-01").cast("date")
     return first.epoch_days().cast("int64") - 1
-
-
-CONCENTRATIONS = {
-    "patient": "patient_id",
-    "diagnosis": "diagnosis",
-    "doctor": "doctor_id",
-    "place": "institution_id",
-    "region": "patient_region",
-}
 
 
 def concentrations(scope: Scope, key: str) -> list[ir.Table]:

@@ -1,6 +1,7 @@
 """What a build is about: the engine, the months scored and the months their history needs."""
 
 import datetime
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +24,8 @@ LINES = 4
 """Months before its own whose lines a claim's features look at (90 days), bundles apart."""
 AT_ONCE = 2_000_000
 """Claims whose medians are taken together: an engine holds every value of a median in memory."""
+ROWS_AT_ONCE = 300_000
+"""Claims whose features are joined together: wide hash tables that spill cost forty times."""
 SMALL = 30
 """Peer groups smaller than this fall back to a wider one."""
 STAY_MINIMUM = 2
@@ -96,6 +99,8 @@ class Scope:
         Months whose claim features, and whose bundles, are taken from the store.
     claims_of : dict of int to int
         Claims of each month, once asked for.
+    cuts : dict of tuple to list
+        Ranges of claim ids of some months, once asked for.
     """
 
     engine: Engine
@@ -109,6 +114,7 @@ class Scope:
     stored: frozenset[int] = frozenset()
     bundled: frozenset[int] = frozenset()
     claims_of: dict[int, int] = field(default_factory=dict)
+    cuts: dict[tuple[int, ...], list[tuple[str, str]]] = field(default_factory=dict)
 
     def use(self, store: Store) -> None:
         """Take from a store what it has of the months of this build."""
@@ -230,6 +236,14 @@ class Scope:
             held += looked_at
         return parts
 
+    def claim_ranges(self, months: Sequence[int]) -> list[tuple[str, str]]:
+        """Ranges of claim ids (see `claim_ranges`) of at most about `ROWS_AT_ONCE` claims of `months`."""
+        key = tuple(months)
+        if key not in self.cuts:
+            claims = self["claims"]
+            self.cuts[key] = claim_ranges(self.engine, claims.filter(claims.month.isin(key)), ROWS_AT_ONCE)
+        return self.cuts[key]
+
     def view(self, name: str, expression: ir.Table) -> ir.Table:
         """Make an expression the table `name`, computed when read; it replaces what was kept so."""
         self.engine.create_view(f"fx_{name}_view", expression)
@@ -253,3 +267,25 @@ class Scope:
         """Pairs (scored_month, month) with month among the `back` months ending in scored_month."""
         pairs = [(m, m - i) for m in months for i in range(back)]
         return self.small_table(name, {"scored_month": [p[0] for p in pairs], "month": [p[1] for p in pairs]})
+
+
+def claim_ranges(engine: Engine, claims: ir.Table, at_once: int) -> list[tuple[str, str]]:
+    """Ranges of claim ids (from, and below; empty for no bound) of at most about `at_once` claims each.
+
+    Ranges rather than remainders: files are mostly written in the order of the ids, so that a range is
+    read without reading everything.
+    """
+    count = engine.to_arrow(claims.count().as_table(), "claims_count").column(0)[0].as_py()
+    parts = max(1, math.ceil(count / at_once))
+    if parts == 1:
+        return [("", "")]
+    numbered = claims.select("claim_id", part=ibis.ntile(parts).over(order_by="claim_id"))
+    begins = numbered.group_by("part").agg(begin=numbered.claim_id.min())
+    found = sorted(engine.to_arrow(begins.select("begin"), "claims_cuts").column(0).to_pylist())
+    return list(zip(["", *found[1:]], [*found[1:], ""], strict=True))
+
+
+def within(rows: ir.Table, low: str, high: str) -> ir.Table:
+    """Rows of a range of claim ids."""
+    rows = rows.filter(rows.claim_id >= low) if low else rows
+    return rows.filter(rows.claim_id < high) if high else rows

@@ -4,8 +4,7 @@ import ibis
 import ibis.expr.types as ir
 
 from fraud.features.measures import DAY, exact_sum, integer, left
-from fraud.features.scope import Scope
-from fraud.rings.parts import within
+from fraud.features.scope import Scope, within
 from fraud.schema import relation
 
 RARE_SHARE = 0.03
@@ -27,7 +26,7 @@ def contents(scope: Scope, claims: ir.Table, cuts: list[tuple[str, str]]) -> ir.
     claims : Table
         claim_id, person, place, settled_second.
     cuts : list of (str, str)
-        Ranges of claim ids to work in, see `fraud.rings.parts.ranges`.
+        Ranges of claim ids to work in, see `fraud.features.scope.claim_ranges`.
 
     Returns
     -------

@@ -1,9 +1,7 @@
 """Tables computed part by part, so that a province's visits fit in the engine's memory."""
 
-import math
 import re
 
-import ibis
 import ibis.expr.types as ir
 
 from fraud.engines import part_files
@@ -11,28 +9,6 @@ from fraud.features.scope import Scope
 
 AT_ONCE = 4_000_000
 """Claims looked at together."""
-
-
-def ranges(scope: Scope, claims: ir.Table) -> list[tuple[str, str]]:
-    """Ranges of claim ids (from, and below; empty for no bound) of at most about `AT_ONCE` claims each.
-
-    Ranges rather than remainders: files are mostly written in the order of the ids, so that a range is
-    read without reading everything.
-    """
-    count = scope.engine.to_arrow(claims.count().as_table(), "ring_claims_count").column(0)[0].as_py()
-    parts = max(1, math.ceil(count / AT_ONCE))
-    if parts == 1:
-        return [("", "")]
-    numbered = claims.select("claim_id", part=ibis.ntile(parts).over(order_by="claim_id"))
-    begins = numbered.group_by("part").agg(begin=numbered.claim_id.min())
-    found = sorted(scope.engine.to_arrow(begins.select("begin"), "ring_claims_cuts").column(0).to_pylist())
-    return list(zip(["", *found[1:]], [*found[1:], ""], strict=True))
-
-
-def within(rows: ir.Table, low: str, high: str) -> ir.Table:
-    """Rows of a range of claim ids."""
-    rows = rows.filter(rows.claim_id >= low) if low else rows
-    return rows.filter(rows.claim_id < high) if high else rows
 
 
 def place_ranges(scope: Scope, visits: ir.Table) -> list[tuple[int, int]]:

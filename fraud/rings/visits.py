@@ -9,9 +9,9 @@ import ibis.expr.types as ir
 
 from fraud.features import facts
 from fraud.features.measures import DAY, fixed_mean, integer, left, log, ratio
-from fraud.features.scope import Scope
+from fraud.features.scope import Scope, claim_ranges, within
+from fraud.rings import parts
 from fraud.rings.contents import contents
-from fraud.rings.parts import ranges, within
 
 SMALL = 30
 """Peer groups with fewer claims fall back to all claims of the visit type."""
@@ -67,7 +67,7 @@ def build(scope: Scope) -> ir.Table:
     dear = ratio(rows.log_amount - rows.usual, rows.spread).clip(-6.0, 6.0).fill_null(0.0)
     rows = rows.mutate(dear=dear)
     rows = rows.select(*(c for c in rows.columns if c not in ("usual", "spread", "group", "log_amount")))
-    cuts = ranges(scope, claims)
+    cuts = claim_ranges(scope.engine, claims, parts.AT_ONCE)
     charged = contents(scope, claims, cuts)
 
     def some(part: int) -> ir.Table:

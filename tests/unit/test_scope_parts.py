@@ -1,4 +1,4 @@
-"""Medians taken for some months at a time are those taken at once."""
+"""Tables made of some months, or some claims, at a time are those made at once."""
 
 import sys
 from pathlib import Path
@@ -32,5 +32,14 @@ def test_one_month_at_a_time(tmp_path, monkeypatch):
     monkeypatch.setattr(scope, "AT_ONCE", 1)
     parts, queries = built(tmp_path / "parts")
     assert {"fx_amounts_medians_0", "fx_amounts_medians_2", "fx_doctor_id_mixes_2"} <= set(queries)
+    for kind, table in whole.items():
+        pd.testing.assert_frame_equal(parts[kind], table, check_exact=True)
+
+
+def test_some_claims_at_a_time(tmp_path, monkeypatch):
+    whole, _ = built(tmp_path / "whole")
+    monkeypatch.setattr(scope, "ROWS_AT_ONCE", 30)
+    parts, queries = built(tmp_path / "parts")
+    assert {"fx_claim_0", "fx_claim_5", "fx_details_5"} <= set(queries)
     for kind, table in whole.items():
         pd.testing.assert_frame_equal(parts[kind], table, check_exact=True)
