@@ -74,7 +74,7 @@ def pack(visits: Sequence[Visit], fills: Mapping[ItemText, Iterable[tuple[str, i
     words = [v.claim_id for v in told]
     number: dict[str, int] = {}
     codes: dict[str, list[int]] = {}
-    columns: list[list[int]] = [[] for _ in range(_COLUMNS)]
+    rows: list[tuple[int, ...]] = []
     for n, v in enumerate(told):
         places = []
         for text in (v.visit_id, v.institution_id, v.doctor_id, v.group):
@@ -82,19 +82,20 @@ def pack(visits: Sequence[Visit], fills: Mapping[ItemText, Iterable[tuple[str, i
                 number[text] = len(words)
                 words.append(text)
             places.append(-1 if text is None else number[text])
-        row = (v.settled_second, v.day_in, v.day_out, v.month, int(v.is_stay), *places)
-        for column, value in zip(columns, row, strict=True):
-            column.append(value)
+        rows.append((v.settled_second, v.day_in, v.day_out, v.month, int(v.is_stay), *places))
         for code in v.diagnoses:
             codes.setdefault(code, []).append(n)
-    bought = {item: sorted((place[c], *rest) for c, *rest in rows) for item, rows in sorted(fills.items())}
+    bought = {
+        item: sorted([(place[claim], day, milli, supply) for claim, day, milli, supply in own])
+        for item, own in sorted(fills.items())
+    }
     return Packed(
-        _text([[*item, len(rows)] for item, rows in bought.items()]),
+        _text([[*item, len(own)] for item, own in bought.items()]),
         _text([[code, max(told[n].day_in for n in own), len(own)] for code, own in sorted(codes.items())]),
         _text(words),
-        _bytes(value for column in columns for value in column),
-        _bytes(n for _, own in sorted(codes.items()) for n in own),
-        _bytes(value for rows in bought.values() for fill in rows for value in fill),
+        _bytes([value for column in zip(*rows, strict=True) for value in column]),
+        _bytes([n for _, own in sorted(codes.items()) for n in own]),
+        _bytes([value for own in bought.values() for fill in own for value in fill]),
     )
 
 
