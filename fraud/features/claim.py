@@ -71,16 +71,17 @@ def _built(scope: Scope) -> ir.Table:
         ),
     )
     parts = [part for theme in THEMES for part in theme.build(scope)]
-    ids = table.select("claim_id")
-    merged = [
-        scope.keep(f"claim_parts{i}", join_all(ids, parts[i : i + TOGETHER], "claim_id"))
-        for i in range(0, len(parts), TOGETHER)
-    ]
     expected = scope["claim_expected"].select(
         "claim_id", charge_expected="charge_median", days_expected="days_median"
     )
 
     def joined(cut: tuple[str, str]) -> ir.Table:
-        return join_all(within(table, *cut), [within(p, *cut) for p in (*merged, expected)], "claim_id")
+        rows, some = within(table, *cut), [within(part, *cut) for part in parts]
+        ids = rows.select("claim_id")
+        merged = [
+            scope.keep(f"claim_parts{i}", join_all(ids, some[i : i + TOGETHER], "claim_id"))
+            for i in range(0, len(some), TOGETHER)
+        ]
+        return join_all(rows, [*merged, within(expected, *cut)], "claim_id")
 
     return scope.in_parts("claim", scope.claim_ranges(scope.detailed), joined)

@@ -249,18 +249,26 @@ def assemble(
     parts += [make(scope) for make in extra]
     keys = [c for c in (key, "scored_month") if c in attributes.columns]
     kept = [scope.keep(f"{entity}_part{i}", part) for i, part in enumerate(parts)]
-    table = join_all(active(scope, key), kept, [key, "scored_month"])
-    table = scope.keep(f"{entity}_joined", left(table, attributes, keys))
-    table = table.mutate(**{n: f(table) for n, f in DERIVED.items() if n in wanted})
-    table = join_all(table, [peer_scores(table, key, levels, dict(scores))], [key, "scored_month"])
-    measures = [m for m in table.columns if m in wanted]
-    return scope.keep(
-        entity,
-        table.select(
+    rows = active(scope, key)
+
+    def joined(months: Sequence[int]) -> ir.Table:
+        some, *theirs = (t.filter(t.scored_month.isin(months)) for t in (rows, *kept))
+        table = join_all(some, theirs, [key, "scored_month"])
+        return left(table, attributes, keys)
+
+    whole = scope.in_parts(f"{entity}_joined", scope.month_parts(scope.months), joined)
+
+    def measured(months: Sequence[int]) -> ir.Table:
+        table = whole.filter(whole.scored_month.isin(months))
+        table = table.mutate(**{n: f(table) for n, f in DERIVED.items() if n in wanted})
+        table = join_all(table, [peer_scores(table, key, levels, dict(scores))], [key, "scored_month"])
+        measures = [m for m in table.columns if m in wanted]
+        return table.select(
             key, "claims", "amount_at_risk", "peer_group", "peer_n",
             month="scored_month", **{f"{entity}_{m}": table[m] for m in measures},
-        ),
-    )  # fmt: skip
+        )  # fmt: skip
+
+    return scope.in_parts(entity, scope.month_parts(scope.months), measured)
 
 
 DERIVED: dict[str, Callable[[ir.Table], ir.Value]] = {
