@@ -53,7 +53,7 @@ def cost(command: list[str], work: Path | None = None) -> dict[str, Any]:
     lines = said[0].splitlines()
     return {
         "wall": round(wall, 1), "cpu": round(usage.ru_utime + usage.ru_stime, 1),
-        "peak_mib": round(usage.ru_maxrss / 1024), "read_mb": watch.read, "written_mb": watch.written,
+        "peak_mib": max(round(usage.ru_maxrss / 1024), watch.peak), "read_mb": watch.read, "written_mb": watch.written,
         "work_mb": watch.largest, "out": lines[-1] if lines else "",
     }  # fmt: skip
 
@@ -71,13 +71,16 @@ def fraud(*arguments: object, work: Path | None = None) -> dict[str, Any]:
 
 
 class _Watch(threading.Thread):
-    """Looks at a process now and then: bytes it asked for, size of its work folder."""
+    """Looks at a process now and then: bytes it asked for, its memory, size of its work folder.
+
+    A command that begins its peak anew with each stage ends with that of its last.
+    """
 
     def __init__(self, pid: int, work: Path | None) -> None:
         super().__init__(daemon=True)
-        self._io, self._work = Path(f"/proc/{pid}/io"), work
+        self._io, self._status, self._work = Path(f"/proc/{pid}/io"), Path(f"/proc/{pid}/status"), work
         self._over = threading.Event()
-        self.read = self.written = self.largest = 0
+        self.read = self.written = self.largest = self.peak = 0
 
     def run(self) -> None:
         while not self._over.wait(0.5):
@@ -86,8 +89,10 @@ class _Watch(threading.Thread):
     def _look(self) -> None:
         try:
             rows = dict(line.split(": ") for line in self._io.read_text().splitlines())
+            told = dict(line.split(":\t", 1) for line in self._status.read_text().splitlines())
         except (OSError, ValueError):
             return
+        self.peak = max(self.peak, int(told.get("VmHWM", "0").split()[0]) // 1024)
         self.read = max(self.read, round(int(rows["rchar"]) / 1e6))
         self.written = max(self.written, round(int(rows["wchar"]) / 1e6))
         if self._work is not None and self._work.exists():
