@@ -118,9 +118,10 @@ class Run:
         if lines <= HELD_IN_MEMORY:
             source = as_csv(self.dataset, self.work / "csv")
             size = sum(p.stat().st_size for p in source.iterdir())
+            self.measure("CSV copied", here, "copied.py", source, self.work / "copied", self.memory)
             self.measure("ingest", fraud, "ingest", source, self.work / "ingested", *own)
             self.stages["ingest"]["csv_mb"] = round(size / 1e6)
-            for name in ("csv", "ingested"):
+            for name in ("csv", "copied", "ingested"):
                 shutil.rmtree(self.work / name, ignore_errors=True)
         self.measure("check", fraud, "check", self.dataset, "--month", LAST, *own)
         self.measure("train", fraud, "train", self.dataset, "--until", BEFORE, *own)

@@ -7,7 +7,8 @@ from typing import Any
 
 HERE = Path(__file__).resolve().parent
 WHOLE, KEPT, ADDED = "features, 13 months", "features, 12 months kept", "features, a month added"
-STAGES = ("bare scan", WHOLE, KEPT, ADDED, "pandas", "Polars", "ingest", "check", "train", "score")
+STAGES = ("bare scan", WHOLE, KEPT, ADDED, "pandas", "Polars", "CSV copied", "ingest", "check",
+          "train", "score")  # fmt: skip
 # kept tables that hold the features pandas and Polars build too (and others beside them)
 SHARED = ("refunds", "claims", "claim_values", "claim_patient_past", "claim_doctor_past", "claim_items",
           "claim_totals", "line_values", "claim_breadth")  # fmt: skip
@@ -79,6 +80,8 @@ def _ratios(stages: dict[str, Any]) -> dict[str, str]:
         whole, added = result[WHOLE], result[ADDED]
         same = "the same rows" if whole["last_month"] == added["last_month"] else "OTHER ROWS"
         out["a month added : 13 months together"] = f"{added['cpu'] / whole['cpu']:.2f} ({same})"
+    if {"CSV copied", "ingest"} <= set(stages):
+        out["ingest : CSV copied to Parquet"] = f"{stages['ingest']['cpu'] / stages['CSV copied']['cpu']:.1f}"
     return out
 
 
