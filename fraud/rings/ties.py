@@ -42,7 +42,13 @@ def build(scope: Scope) -> ir.Table:
     def of_marked(make: Callable[[ir.Table], ir.Table], number: int) -> ir.Table:
         return make(kept("ring_marked", number))
 
-    keep("ring_marked", lambda rows: _marked(rows, scope["ring_meanwhile"]), visits)
+    def marked(number: int) -> ir.Table:
+        rows = among(visits, *cuts[number])
+        # each kept by itself: together they would hold every column of every visit several times over
+        marks = [(scope.keep(f"ring_mark_{name}", mark), keys) for name, keys, mark in _marks(rows)]
+        return _marked(rows, [*marks, (scope["ring_meanwhile"], ["claim_id"])])
+
+    scope.in_parts("ring_marked", range(len(cuts)), marked)
     scope.in_parts("ring_tie_sums", range(len(cuts)), partial(of_marked, _sums))
     scope.in_parts("ring_tie_tops", range(len(cuts)), partial(of_marked, _tops))
     scope.in_parts("ring_place_sums", range(len(cuts)), partial(of_marked, _places))
@@ -70,56 +76,78 @@ def _meanwhile(visits: ir.Table) -> ir.Table:
     return seen.group_by("claim_id").agg(meanwhile=seen.count())
 
 
-def _marked(visits: ir.Table, meanwhile: ir.Table) -> ir.Table:
-    """Visits with how many others had the same bundle or amount at the place, and the day's crowd."""
-    rows = visits.mutate(at=ibis.coalesce(visits.second, visits.day * DAY))
-    bundle = ["place", "visit_type", "bundle"]
-    same = rows.filter(rows.charged >= 3).group_by(bundle).agg(clones=lambda t: t.person.nunique() - 1)
-    amount = ["place", "visit_type", "cents"]
-    equal = rows.group_by(amount).agg(repeats=rows.person.nunique() - 1)
-    rows = left(left(rows, same, bundle), equal, amount)
-    basket = ["place", "visit_type", "basket"]
-    twins = rows.filter(rows.charged >= ITEMS).group_by(basket).agg(twins=lambda t: t.person.nunique() - 1)
-    rows = left(_beside(_timed(left(rows, twins, basket))), meanwhile, "claim_id")
+def _at(visits: ir.Table) -> ir.IntegerValue:
+    return ibis.coalesce(visits.second, visits.day * DAY)
+
+
+def _marks(visits: ir.Table) -> list[tuple[str, list[str], ir.Table]]:
+    """What visits are marked with: name, keys of a visit and one row for each of them."""
+    kind, day = ["place", "visit_type"], ["place", "day"]
+    few: dict[str, tuple[list[str], ir.Table]] = {
+        "clones": ([*kind, "bundle"], visits.filter(visits.charged >= 3)),
+        "repeats": ([*kind, "cents"], visits),
+        "twins": ([*kind, "basket"], visits.filter(visits.charged >= ITEMS)),
+    }
+    marks = []
+    for name, (keys, rows) in few.items():
+        alike = rows.group_by(keys).agg(**{name: rows.person.nunique() - 1})
+        marks.append((name, keys, alike.filter(alike[name] > 0)))
+    many: dict[str, tuple[list[str], ir.Table]] = {
+        "doctor_day": ([*day, "doctor"], visits.filter(visits.doctor >= 0)),
+        "reason_day": ([*day, "is_stay", "diagnosis"], visits.filter(visits.diagnosis >= "")),
+        "out_day": ([*day, "is_stay", "day_out"], visits.filter(visits.is_stay >= 1)),
+    }
+    marks += [
+        (name, keys, rows.group_by(keys).agg(**{name: rows.count() - 1}))
+        for name, (keys, rows) in many.items()
+    ]
+    return [
+        *marks,
+        ("crowding", day, _crowding(visits)),
+        ("odd", [*KEYS, "weekday"], _odd(visits)),
+        ("gap", ["claim_id"], _gaps(visits)),
+    ]
+
+
+def _crowding(visits: ir.Table) -> ir.Table:
+    """How crowded a day was for its place."""
+    days = visits.group_by(["place", "day"]).agg(crowd=visits.count())
+    usual = days.group_by("place").agg(usual=fixed_mean(days.crowd.cast("float64")))
+    days = left(days, usual, "place")
+    return days.select("place", "day", crowding=ratio(days.crowd, days.usual))
+
+
+def _odd(visits: ir.Table) -> ir.Table:
+    """Weekdays on which a person who comes often hardly ever comes to the place."""
+    rows = visits.select(*KEYS, weekday=visits.day % 7)
+    days = rows.group_by([*KEYS, "weekday"]).agg(on_weekday=rows.count())
+    habit = days.group_by(KEYS).agg(usual=days.on_weekday.max(), often=days.on_weekday.sum())
+    days = left(days, habit, KEYS)
+    days = days.filter((days.often >= OFTEN) & (days.on_weekday * 3 <= days.usual))
+    return days.select(*KEYS, "weekday", is_odd=ibis.literal(1, "int64"))
+
+
+def _gaps(visits: ir.Table) -> ir.Table:
+    """Days since the person's last visit to the place."""
+    rows = visits.select("claim_id", *KEYS, "day", at=_at(visits))
+    order = ibis.window(group_by=KEYS, order_by=["at", "claim_id"])
+    gaps = rows.select("claim_id", gap=(rows.day - rows.day.lag().over(order)).cast("float64"))
+    return gaps.filter(gaps.gap.notnull())
+
+
+def _marked(visits: ir.Table, marks: Sequence[tuple[ir.Table, list[str]]]) -> ir.Table:
+    """Visits with how many others had the same bundle or amount at the place, the day's crowd, and oddity."""
+    rows = visits.mutate(at=_at(visits), weekday=visits.day % 7)
+    for mark, keys in marks:
+        rows = left(rows, mark, keys)
     return rows.mutate(
         clones=rows.clones.fill_null(0),
         twins=rows.twins.fill_null(0),
+        is_odd=rows.is_odd.fill_null(0),
+        odd_doctor=ibis.ifelse(rows.is_odd.notnull(), rows.doctor, -1),
         hour=(rows["at"] % DAY).cast("float64") / 3600.0,
         timed=flag(rows["at"] % DAY != 0),
     )
-
-
-def _timed(rows: ir.Table) -> ir.Table:
-    """Days since the person's last visit to the place, and how crowded the day was there."""
-    order = ibis.window(group_by=KEYS, order_by=["at", "claim_id"])
-    days = rows.group_by(["place", "day"]).agg(crowd=rows.count())
-    usual = days.group_by("place").agg(usual=fixed_mean(days.crowd.cast("float64")))
-    rows = left(left(rows, days, ["place", "day"]), usual, "place")
-    gap = (rows.day - rows.day.lag().over(order)).cast("float64")
-    return rows.mutate(gap=gap, crowding=ratio(rows.crowd, rows.usual), weekday=rows.day % 7)
-
-
-def _beside(rows: ir.Table) -> ir.Table:
-    """How many others came that day to the doctor, for the same reason, or left on the same day; oddity.
-
-    A visit is odd on a weekday on which the person, who comes often, hardly ever comes to the place.
-    """
-    day = ["place", "day"]
-    for name, column, least, keys in (
-        ("doctor_day", "doctor", 0, [*day, "doctor"]),
-        ("reason_day", "diagnosis", "", [*day, "is_stay", "diagnosis"]),
-        ("out_day", "is_stay", 1, [*day, "is_stay", "day_out"]),
-    ):
-        there = rows.filter(rows[column] >= least)
-        there = there.group_by(keys).agg(**{name: there.count() - 1})
-        rows = left(rows, there, keys)
-    of_weekday = rows.group_by([*KEYS, "weekday"]).agg(on_weekday=rows.count())
-    habit = of_weekday.group_by(KEYS).agg(
-        on_usual=of_weekday.on_weekday.max(), on_any=of_weekday.on_weekday.sum()
-    )
-    rows = left(left(rows, of_weekday, [*KEYS, "weekday"]), habit, KEYS)
-    odd = (rows.on_any >= OFTEN) & (rows.on_weekday * 3 <= rows.on_usual)
-    return rows.mutate(is_odd=flag(odd), odd_doctor=ibis.ifelse(odd, rows.doctor, -1))
 
 
 def _sums(visits: ir.Table) -> ir.Table:
