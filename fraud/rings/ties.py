@@ -50,6 +50,7 @@ def build(scope: Scope) -> ir.Table:
 
     scope.in_parts("ring_marked", range(len(cuts)), marked)
     scope.in_parts("ring_tie_sums", range(len(cuts)), partial(of_marked, _sums))
+    scope.in_parts("ring_tie_kinds", range(len(cuts)), partial(of_marked, _kinds))
     scope.in_parts("ring_tie_tops", range(len(cuts)), partial(of_marked, _tops))
     scope.in_parts("ring_place_sums", range(len(cuts)), partial(of_marked, _places))
     for view in VIEWS:
@@ -59,7 +60,7 @@ def build(scope: Scope) -> ir.Table:
 
     def whole(number: int) -> ir.Table:
         ties = kept("ring_tie_sums", number)
-        for name in ("ring_tie_tops", *(f"ring_tie_{view.name}" for view in VIEWS)):
+        for name in ("ring_tie_kinds", "ring_tie_tops", *(f"ring_tie_{view.name}" for view in VIEWS)):
             ties = left(ties, kept(name, number), KEYS)
         ties = left(left(ties, persons, "person"), everywhere, "person")
         return _compared(left(ties, kept("ring_place_sums", number), "place"))
@@ -156,8 +157,6 @@ def _sums(visits: ir.Table) -> ir.Table:
     late = (visits.timed == 1) & ((visits.hour < 7.5) | (visits.hour >= 18.0))
     return visits.group_by(KEYS).agg(
         claims=visits.count(),
-        days=visits.day.nunique(),
-        months=(visits.day // 30).nunique(),
         cents=exact_sum(visits.cents),
         fund_share=part("fund"),
         first_day=visits.day.min(),
@@ -194,13 +193,26 @@ def _sums(visits: ir.Table) -> ir.Table:
         month_end_share=mean((visits.day % 30) >= 26),
         away_share=mean(visits.out_of_region == 1),
         round_share=mean(visits.cents % 1000 == 0),
-        diagnoses=visits.diagnosis.nunique(),
         gap_mean=fixed_mean(visits.gap),
         gap_square=fixed_mean(visits.gap * visits.gap),
         crowding=fixed_mean(visits.crowding.clip(0.0, 50.0)),
         course_share=mean(visits.diagnosis.isin(COURSES)),
-        bundles=visits.bundle.nunique(),
     )
+
+
+def _kinds(visits: ir.Table) -> ir.Table:
+    """How many different days, months, diagnoses and bundles a tie has."""
+    columns = {
+        "days": visits.day,
+        "months": visits.day // 30,
+        "diagnoses": visits.diagnosis,
+        "bundles": visits.bundle,
+    }
+    found = visits.select(*KEYS).distinct()
+    for name, column in columns.items():
+        rows = visits.select(*KEYS, value=column).distinct()
+        found = left(found, rows.group_by(KEYS).agg(**{name: rows.value.count()}), KEYS)
+    return found
 
 
 _TOPS = (("doctor", "doctor"), ("operator", "operator"), ("item", "top_item"), ("weekday", "weekday"),
