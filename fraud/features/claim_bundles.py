@@ -1,9 +1,11 @@
 """The same bundle again: identical items and quantities, or diagnoses, for different patients."""
 
+from functools import partial
+
 import ibis.expr.types as ir
 
 from fraud.features.measures import before, count_over, distinct_before, exact_sum, integer, left, ratio
-from fraud.features.scope import Scope
+from fraud.features.scope import Scope, within
 from fraud.schema import relation
 
 LEAST = 3
@@ -19,7 +21,7 @@ def build(scope: Scope) -> list[ir.Table]:
     rows = claims.filter(claims.is_visit == 1).select(
         "claim_id", "patient_id", "institution_id", "visit_type", "settled_second", "month", "is_visit"
     )
-    bundles = _stored(scope, scope.keep("bundles", _bundles(scope)))
+    bundles = _stored(scope, scope.in_parts("bundles", scope.lined_ranges(), partial(_bundles, scope)))
     recent = scope.reach(rows, ELSEWHERE)
     codes = scope.keep("diagnosis_sets", _diagnoses(recent))
     return [
@@ -42,9 +44,9 @@ def _stored(scope: Scope, built: ir.Table) -> ir.Table:
     return scope.store.read("bundles", every)
 
 
-def _bundles(scope: Scope) -> ir.Table:
+def _bundles(scope: Scope, cut: tuple[str, str]) -> ir.Table:
     """Signatures of each claim's items with quantities, and of its items alone; months not stored."""
-    items = scope["claim_items"]
+    items = within(scope["claim_items"], *cut)
     items = items.filter(items.month.notin(sorted(scope.bundled)))
     rows = items.group_by(["claim_id", "month", "item_code"]).agg(milli=exact_sum(items.milli))
     rows = rows.filter(rows.milli > 0)

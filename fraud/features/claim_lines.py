@@ -17,7 +17,7 @@ from fraud.features.measures import (
     ratio,
     robust_z,
 )
-from fraud.features.scope import Scope
+from fraud.features.scope import Scope, within
 from fraud.schema import relation
 
 CARE = ("drug", "herb", "exam", "lab", "treatment", "surgery", "consumable")
@@ -74,13 +74,18 @@ def items(scope: Scope) -> ir.Table:
         supply=(lines.days_supply * 1000).round().cast("int64"),
         sign=ibis.cases((lines.amount > 0, 1), (lines.amount < 0, -1), else_=0).cast("int64"),
     )  # fmt: skip
-    rows = rows.group_by(["claim_id", "item_code", "category", "charged", "cents"]).agg(
-        amount=exact_sum(rows.amount),
-        milli=exact_sum(rows.milli),
-        supply=integer(rows.supply.sum()),
-        times=exact_sum(rows.sign),
-    )
-    return scope.keep("claim_items", rows.inner_join(own, "claim_id"))
+
+    def summed(cut: tuple[str, str]) -> ir.Table:
+        some = within(rows, *cut)
+        some = some.group_by(["claim_id", "item_code", "category", "charged", "cents"]).agg(
+            amount=exact_sum(some.amount),
+            milli=exact_sum(some.milli),
+            supply=integer(some.supply.sum()),
+            times=exact_sum(some.sign),
+        )
+        return some.inner_join(within(own, *cut), "claim_id")
+
+    return scope.in_parts("claim_items", scope.lined_ranges(), summed)
 
 
 def _totals(items: ir.Table) -> ir.Table:

@@ -26,6 +26,8 @@ AT_ONCE = 2_000_000
 """Claims whose medians are taken together: an engine holds every value of a median in memory."""
 ROWS_AT_ONCE = 300_000
 """Claims whose features are joined together: wide hash tables that spill cost forty times."""
+LINED_AT_ONCE = 1_000_000
+"""Claims whose lines are summed together."""
 SMALL = 30
 """Peer groups smaller than this fall back to a wider one."""
 STAY_MINIMUM = 2
@@ -114,7 +116,7 @@ class Scope:
     stored: frozenset[int] = frozenset()
     bundled: frozenset[int] = frozenset()
     claims_of: dict[int, int] = field(default_factory=dict)
-    cuts: dict[tuple[int, ...], list[tuple[str, str]]] = field(default_factory=dict)
+    cuts: dict[tuple[tuple[int, ...], int], list[tuple[str, str]]] = field(default_factory=dict)
 
     def use(self, store: Store) -> None:
         """Take from a store what it has of the months of this build."""
@@ -238,11 +240,18 @@ class Scope:
 
     def claim_ranges(self, months: Sequence[int]) -> list[tuple[str, str]]:
         """Ranges of claim ids (see `claim_ranges`) of at most about `ROWS_AT_ONCE` claims of `months`."""
-        key = tuple(months)
-        if key not in self.cuts:
+        return self._cut(tuple(months), ROWS_AT_ONCE)
+
+    def lined_ranges(self) -> list[tuple[str, str]]:
+        """Ranges of at most about `LINED_AT_ONCE` claims of the months whose lines are looked at."""
+        return self._cut(tuple(range(self.itemised, self.last + 1)), LINED_AT_ONCE)
+
+    def _cut(self, months: tuple[int, ...], at_once: int) -> list[tuple[str, str]]:
+        if (months, at_once) not in self.cuts:
             claims = self["claims"]
-            self.cuts[key] = claim_ranges(self.engine, claims.filter(claims.month.isin(key)), ROWS_AT_ONCE)
-        return self.cuts[key]
+            some = claims.filter(claims.month.isin(months))
+            self.cuts[months, at_once] = claim_ranges(self.engine, some, at_once)
+        return self.cuts[months, at_once]
 
     def view(self, name: str, expression: ir.Table) -> ir.Table:
         """Make an expression the table `name`, computed when read; it replaces what was kept so."""

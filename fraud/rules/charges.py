@@ -12,7 +12,7 @@ import ibis.expr.types as ir
 
 from fraud.features import facts
 from fraud.features.measures import exact_sum, flag, left, without
-from fraud.features.scope import Scope
+from fraud.features.scope import LINED_AT_ONCE, Scope, claim_ranges, within
 from fraud.rules.bounds import DAY, LEEWAY, YEAR
 from fraud.rules.checks_table import CheckTable, item_sets
 from fraud.rules.knowledge import DrugClasses
@@ -64,7 +64,8 @@ def build(scope: Scope, table: CheckTable, classes: DrugClasses, master: Master)
     facts.build(scope)
     claims = scope.keep("rule_claims_all", _claims(scope, table))
     items, numbered = _items(scope, classes, master)
-    charges = scope.keep("rule_charges", _charges(claims, numbered))
+    cuts = claim_ranges(scope.engine, claims, LINED_AT_ONCE)
+    charges = scope.in_parts("rule_charges", cuts, lambda cut: _charges(within(claims, *cut), numbered))
     places, sets = item_sets(table.selectors, items)
     item_table = scope.small_table("rule_item_sets", {"item": places or [-1], "set": sets or [-1]})
     diagnoses = scope.keep("rule_diagnoses", _diagnoses(scope, claims, table))
