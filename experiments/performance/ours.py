@@ -14,7 +14,7 @@ from pathlib import Path
 
 import duckdb
 
-from fraud.engines import open_engine
+from fraud.engines import open_engine, part_files
 from fraud.features.build import build
 from fraud.schema import month_number
 from fraud.settings import EngineSettings
@@ -24,7 +24,7 @@ def digest(path: Path, month: int) -> str:
     """Rows of a month and the exclusive or of their hashes."""
     with duckdb.connect() as db:
         said = "SELECT count(*), bit_xor(hash(own)) FROM read_parquet(?) AS own WHERE month = ?"
-        return " ".join(map(str, db.execute(said, [str(path), month]).fetchall()[0]))
+        return " ".join(map(str, db.execute(said, [part_files(path), month]).fetchall()[0]))
 
 
 def main() -> None:
@@ -52,7 +52,8 @@ def main() -> None:
         cpu = time.process_time() - began
         last = digest(tables.paths["claim"], months[-1])
         if o.keep:
-            shutil.copy(tables.paths["claim"], o.keep)
+            with duckdb.connect() as db:
+                db.read_parquet(part_files(tables.paths["claim"])).write_parquet(str(o.keep))
     shutil.rmtree(o.work)
     columns = sum(map(len, tables.columns.values()))
     print(json.dumps({"cpu": round(cpu, 2), "features": columns, "tables": spent, "last_month": last}))

@@ -1,5 +1,6 @@
 """What every engine does: registers a dataset's tables, runs expressions, records their SQL."""
 
+import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -33,7 +34,7 @@ def dataset_tables(folder: Path) -> dict[str, Path]:
 
 def part_files(path: Path) -> list[str]:
     """Parquet files of a table, sorted: the file itself or the parts in its folder."""
-    return [str(path)] if path.is_file() else sorted(str(p) for p in path.rglob("*.parquet"))
+    return [str(path)] if path.is_file() else sorted(str(p) for p in path.rglob("*.parquet") if p.is_file())
 
 
 class Engine(ABC):
@@ -107,6 +108,17 @@ class Engine(ABC):
         self.to_parquet(expression, path, name=name)
         self.register(name, path)
         return path
+
+    def materialize_parts(self, name: str, expressions: Iterable["ir.Table"]) -> Path:
+        """As `materialize`, of a table that is computed part by part: a folder of their files."""
+        folder = self.work / f"{name}.parquet"
+        if folder.is_dir():
+            shutil.rmtree(folder)
+        folder.mkdir()
+        for number, expression in enumerate(expressions):
+            self.to_parquet(expression, folder / f"part-{number:05}.parquet", name=f"{name}_{number}")
+        self.register(name, folder)
+        return folder
 
     def compile(self, expression: "ir.Table", name: str = "") -> str:
         """SQL of an expression in this engine's dialect; recorded under `name`."""

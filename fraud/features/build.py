@@ -29,7 +29,8 @@ class FeatureTables:
     Attributes
     ----------
     paths : dict of str to Path
-        Entity → Parquet, also registered in the engine as ``features_<entity>``.
+        Entity → Parquet, also registered in the engine as ``features_<entity>``. That of many claims is a
+        folder of files, see `fraud.engines.part_files`.
     columns : dict of str to tuple of str
         Entity → features in its table. The claim table's end with some of its patient's, doctor's,
         department's and institution's (`fraud.features.catalog.claim_context`), where built too.
@@ -91,7 +92,8 @@ def build(
         joined = [k for k in ENTITIES[1:] if k in paths]
         context = {k: tuple(n for n in claim_context(k) if n in names[k]) for k in joined}
         columns["claim"] = names["claim"] + tuple(n for k in joined for n in context[k])
-        paths["claim"] = _write(scope, "features_claim", _claims(scope, names["claim"], context))
+        parts = [_claims(scope, names["claim"], context, m) for m in scope.month_parts(scope.months)]
+        paths["claim"] = _write(scope, "features_claim", *parts)
     if progress is not None:
         progress("features", STAGES, STAGES)
     return FeatureTables(paths, columns, skipped)
@@ -122,14 +124,20 @@ def _select(table: ir.Table, base: Sequence[str], names: Sequence[str]) -> ir.Ta
     return table.select(*base, **{n: table[n].cast("float64") for n in names})
 
 
-def _claims(scope: Scope, names: Sequence[str], context: Mapping[str, Sequence[str]]) -> ir.Table:
+def _claims(
+    scope: Scope, names: Sequence[str], context: Mapping[str, Sequence[str]], months: Sequence[int]
+) -> ir.Table:
+    """Claims of some months with features of their patient, doctor, department and institution."""
     table = scope["claim"]
-    table = _select(table.filter(table.month.isin(scope.months)), _CLAIM_BASE, names)
+    table = _select(table.filter(table.month.isin(months)), _CLAIM_BASE, names)
     for kind, joined in context.items():
-        own = _select(scope[kind], (f"{kind}_id", "month"), joined)
+        whose = scope[kind]
+        own = _select(whose.filter(whose.month.isin(months)), (f"{kind}_id", "month"), joined)
         table = left(table, own, [f"{kind}_id", "month"])
     return table
 
 
-def _write(scope: Scope, name: str, table: ir.Table) -> Path:
-    return scope.engine.materialize(name, table)
+def _write(scope: Scope, name: str, *parts: ir.Table) -> Path:
+    if len(parts) == 1:
+        return scope.engine.materialize(name, parts[0])
+    return scope.engine.materialize_parts(name, parts)

@@ -2,7 +2,7 @@
 
 import datetime
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -42,6 +42,10 @@ class Engine(Protocol):
 
     def materialize(self, name: str, expression: ir.Table) -> Path:
         """Run an expression, keep its rows as Parquet and register them as `name`."""
+        ...
+
+    def materialize_parts(self, name: str, expressions: Iterable[ir.Table]) -> Path:
+        """As `materialize`, of a table that is computed part by part."""
         ...
 
     def register(self, name: str, path: Path) -> None:

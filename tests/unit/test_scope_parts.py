@@ -32,6 +32,7 @@ def test_one_month_at_a_time(tmp_path, monkeypatch):
     monkeypatch.setattr(scope, "AT_ONCE", 1)
     parts, queries = built(tmp_path / "parts")
     assert {"fx_amounts_medians_0", "fx_amounts_medians_2", "fx_doctor_id_mixes_2"} <= set(queries)
+    assert {"fx_doctor_joined_2", "fx_doctor_2", "features_claim_2"} <= set(queries)
     for kind, table in whole.items():
         pd.testing.assert_frame_equal(parts[kind], table, check_exact=True)
 
@@ -39,7 +40,8 @@ def test_one_month_at_a_time(tmp_path, monkeypatch):
 def test_some_claims_at_a_time(tmp_path, monkeypatch):
     whole, _ = built(tmp_path / "whole")
     monkeypatch.setattr(scope, "ROWS_AT_ONCE", 30)
+    monkeypatch.setattr(scope, "LINED_AT_ONCE", 40)
     parts, queries = built(tmp_path / "parts")
-    assert {"fx_claim_0", "fx_claim_5", "fx_details_5"} <= set(queries)
+    assert {"fx_claim_0", "fx_claim_5", "fx_details_5", "fx_claim_items_3", "fx_bundles_3"} <= set(queries)
     for kind, table in whole.items():
         pd.testing.assert_frame_equal(parts[kind], table, check_exact=True)
