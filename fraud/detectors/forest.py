@@ -9,7 +9,7 @@ import numpy as np
 
 from fraud.detectors import trees
 from fraud.detectors.calibration import Reference
-from fraud.detectors.rows import pieces
+from fraud.detectors.rows import pieces, taken
 
 if TYPE_CHECKING:
     import lightgbm
@@ -132,7 +132,7 @@ class Forest:
 
         random = np.random.default_rng(seed)
         if len(matrix) > settings.fit_rows:
-            matrix = matrix[np.sort(random.choice(len(matrix), settings.fit_rows, replace=False))]
+            matrix = taken(matrix, np.sort(random.choice(len(matrix), settings.fit_rows, replace=False)))
         columns = np.arange(matrix.shape[1]) if columns is None else columns
         matrix, direction = matrix[:, columns], direction[columns]
         signs = direction if settings.directional else np.zeros_like(direction)

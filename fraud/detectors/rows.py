@@ -90,7 +90,7 @@ class Rows:
 
     def frame(self, rows: np.ndarray) -> pd.DataFrame:
         """Some rows as a feature table."""
-        values = pd.DataFrame(self.matrix[rows], columns=list(self.features))
+        values = pd.DataFrame(taken(self.matrix, rows), columns=list(self.features))
         return pd.concat([self.keys.iloc[rows].reset_index(drop=True), values], axis=1)
 
 
@@ -99,6 +99,15 @@ def pieces(matrix: np.ndarray, step: int = STEP) -> Iterator[np.ndarray]:
     for start in range(0, len(matrix), step):
         yield matrix[start : start + step]
         release(matrix)
+
+
+def taken(matrix: np.ndarray, rows: np.ndarray, step: int = STEP) -> np.ndarray:
+    """Copy some rows of a matrix; of one on disk, no more than a piece is held in memory beside the copy."""
+    out = np.empty((len(rows), matrix.shape[1]), matrix.dtype)
+    for start in range(0, len(rows), step):
+        out[start : start + step] = matrix[rows[start : start + step]]
+        release(matrix)
+    return out
 
 
 def release(matrix: np.ndarray) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 
 from fraud.detectors import trees
 from fraud.detectors.boosting import Boosting
+from fraud.detectors.rows import taken
 
 if TYPE_CHECKING:
     from fraud.settings import BoostingSettings, SelfTrainingSettings
@@ -90,4 +91,4 @@ def _fit(
     chosen = np.concatenate([rows for rows, _, _ in parts])
     label = np.concatenate([np.broadcast_to(np.asarray(value), len(rows)) for rows, value, _ in parts])
     weight = np.concatenate([np.full(len(rows), share) for rows, _, share in parts])
-    return Boosting.fit(matrix[chosen], label, settings, rounds, seed, weight, bags, threads)
+    return Boosting.fit(taken(matrix, chosen), label, settings, rounds, seed, weight, bags, threads)

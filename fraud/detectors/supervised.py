@@ -11,6 +11,7 @@ from fraud.detectors import folds, second_stage, self_training
 from fraud.detectors.boosting import Boosting, best_rounds, regularised
 from fraud.detectors.calibration import sigmoid
 from fraud.detectors.frames import Audited
+from fraud.detectors.rows import taken
 from fraud.detectors.second_stage import SecondStage
 
 if TYPE_CHECKING:
@@ -128,7 +129,7 @@ def train(
     enough = _ENOUGH_CLAIMS if experiment.target == "claim" else _ENOUGH
     settings = regularised(experiment.boosting, audited.positives, enough)
     rows, label = audited.row, audited.label
-    x = matrix[rows]
+    x = taken(matrix, rows)
     fold = folds.grouped(_groups(frame, audited, experiment), label, experiment.folds)
     late = folds.latest(frame["month"].to_numpy()[rows], label, _SLICE, _FEWEST)
     held = [late] if late is not None else [fold == k for k in range(experiment.folds)]
@@ -200,7 +201,7 @@ def _out_of_fold(
             bags=1,  # one model a fold scores every row; a bag would cost as many times more
             threads=threads,
         )
-        margin[held] = model.margin(matrix[audited.row[held]], threads)
+        margin[held] = model.margin(taken(matrix, audited.row[held]), threads)
         if keep:
             everywhere.append(model.margin(matrix, threads))
     return margin, everywhere

@@ -10,7 +10,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from fraud.detectors.rows import Rows
+from fraud.detectors.rows import Rows, taken
 from fraud.detectors.scorer import Scorer
 from fraud.drift import window
 from fraud.engines import Engine, part_files
@@ -211,7 +211,7 @@ def fit_scorers(
 def _window(rows: Rows, scorer: Scorer) -> dict[str, Any]:
     """Profile of the rows a scorer was trained on, and of its scores where each row scores by itself."""
     scores = None if scorer.needs_context else lambda r: scorer.score(rows.frame(r))["score"].to_numpy()
-    return window(rows.keys["month"].to_numpy(), rows.features, lambda r: rows.matrix[r], scores)
+    return window(rows.keys["month"].to_numpy(), rows.features, lambda r: taken(rows.matrix, r), scores)
 
 
 def _decided(rows: Rows, known: pd.DataFrame) -> pd.DataFrame:
