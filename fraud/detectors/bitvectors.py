@@ -14,10 +14,12 @@ Leaf values are added in the order of the trees, as LightGBM adds them, so that 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from typing import Any
 
 import numpy as np
+
+from fraud.detectors.trees import blocks
 
 BLOCK = 256
 """Rows looked at together: their features stay near the processor."""
@@ -58,7 +60,7 @@ class Bitvectors:
     @classmethod
     def of(cls, text: str) -> "Bitvectors | None":
         """Read a LightGBM text model; None where its trees are larger or split otherwise."""
-        trees = [_Tree.of(block) for block in text.split("end of trees")[0].split("\nTree=")[1:]]
+        trees = [_Tree.of(block) for block in blocks(text)]
         if not trees or not all(tree.plain for tree in trees):
             return None
         splits = [len(tree.left) for tree in trees]
@@ -76,8 +78,8 @@ class Bitvectors:
         matrix = np.ascontiguousarray(matrix)
         out = np.zeros(len(matrix))
         own = (self.feature, self.threshold, self.missing_left, self.kept, self.start, self.value)
-        blocks = -(-len(matrix) // BLOCK)
-        cuts = [BLOCK * (blocks * i // threads) for i in range(threads + 1)]
+        count = -(-len(matrix) // BLOCK)
+        cuts = [BLOCK * (count * i // threads) for i in range(threads + 1)]
         summed = _compiled()
         with ThreadPoolExecutor(threads) as pool:
             parts = [slice(a, b) for a, b in zip(cuts, cuts[1:], strict=False) if a < b]
@@ -131,6 +133,7 @@ class _Tree:
         told = (self.decision & _DEFAULT_LEFT) > 0
         return np.where(self.decision >> 2 & 3 == _MISSING_NAN, told, self.threshold >= 0)
 
+    @cached_property
     def _walked(self) -> tuple[list[int], dict[int, tuple[int, int]]]:
         """Leaves from left to right, and the range of them below each split's left child."""
         order: list[int] = []
@@ -149,13 +152,13 @@ class _Tree:
         return order, below
 
     def kept(self) -> np.ndarray:
-        below = self._walked()[1]
+        below = self._walked[1]
         gone = [sum(1 << leaf for leaf in range(*below[node])) for node in range(len(self.left))]
         return np.array([_ALL & ~bits for bits in gone], dtype=np.uint32)
 
     def values(self) -> np.ndarray:
         out = np.zeros(LEAVES)
-        for place, leaf in enumerate(self._walked()[0]):
+        for place, leaf in enumerate(self._walked[0]):
             out[(_DE_BRUIJN << place & _ALL) >> _SHIFT] = self.leaves[leaf]
         return out
 

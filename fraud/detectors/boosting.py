@@ -94,9 +94,13 @@ class Boosting:
         """The trees, ready to score many rows."""
         return Bitvectors.of(self.text)
 
+    @cached_property
+    def _count(self) -> int:
+        return len(trees.blocks(self.text))
+
     def margin(self, matrix: np.ndarray, threads: int = 1) -> np.ndarray:
         """Mean log-odds, shape (rows,); the same bytes however it is computed."""
-        many = matrix.dtype == np.float32 and len(matrix) * self.text.count("\nTree=") >= _WORTH
+        many = matrix.dtype == np.float32 and len(matrix) * self._count >= _WORTH
         if not many or self.bitvectors is None:
             return trees.predict(self.booster, matrix, threads)
         return np.concatenate([self.bitvectors.predict(piece, threads) for piece in pieces(matrix)])

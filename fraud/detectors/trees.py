@@ -118,6 +118,11 @@ def _scaled(line: str, factor: float) -> str:
     return key + "=" + _join([float(v) * factor for v in values.split()], "{!r}")
 
 
+def blocks(text: str) -> list[str]:
+    """Each tree of a LightGBM text model: its number, then a line for every field."""
+    return text.split("end of trees")[0].split("\nTree=")[1:]
+
+
 def mean_of(texts: Sequence[str]) -> str:
     """Merge LightGBM models into one that predicts the mean of their raw scores.
 
@@ -137,18 +142,17 @@ def mean_of(texts: Sequence[str]) -> str:
         for line in texts[0].split("\nTree=0\n")[0].splitlines()
         if not line.startswith(("tree_sizes=", "objective=", "feature_infos="))
     ]
-    blocks: list[str] = []
+    merged: list[str] = []
     for text in texts:
-        body = text.split("end of trees")[0]
-        for block in body.split("\nTree=")[1:]:
+        for block in blocks(text):
             lines = [
                 _scaled(line, factor) if line.startswith(("leaf_value=", "internal_value=")) else line
                 for line in block.rstrip().splitlines()[1:]
             ]
-            blocks.append("\n".join((f"Tree={len(blocks)}", *lines)))
+            merged.append("\n".join((f"Tree={len(merged)}", *lines)))
     columns = len(next(line for line in head if line.startswith("feature_names=")).split())
     infos = "feature_infos=" + _join(["[-1e300:1e300]"] * columns)
-    text = "\n".join(head).rstrip() + f"\nobjective=regression\n{infos}\n\n" + "\n\n\n".join(blocks)
+    text = "\n".join(head).rstrip() + f"\nobjective=regression\n{infos}\n\n" + "\n\n\n".join(merged)
     return text + "\n\n\nend of trees\n\nparameters:\nend of parameters\n\npandas_categorical:null\n"
 
 
